@@ -95,13 +95,23 @@
     Object.assign(copy.layout.margin, { l: 34, r: 34, b: 4 });
   };
 
+  // A replay: the last traces grow; each of its frames says how many of their points it has.
+  const replayed = (traces, replay) => replay.ends.map((ends, i) => {
+    const first = traces.length - ends.length;
+    const grown = ends.map((end, k) => ({ x: traces[first + k].x.slice(0, end), y: traces[first + k].y.slice(0, end) }));
+    return { name: replay.names[i], data: grown, traces: ends.map((end, k) => first + k) };
+  });
+
+  const chosenOf = (name) => chosen[name] ?? (figures[name].layout.meta || {}).start ?? 0;
+  const optionOf = (name) => ((figures[name].layout.meta || {}).switch || [])[chosenOf(name)];
+
   const draw = (name) => {
     const place = document.getElementById("figure-" + name);
-    const figure = figures[name];
+    const option = optionOf(name);
+    const figure = (option && option.figure) || figures[name];
     const copy = screen.matches && !paper ? painted(figure, false) : structuredClone(figure);
     const meta = copy.layout.meta || {};
-    const option = meta.switch && meta.switch[chosen[name] || 0];
-    if (option) {
+    if (option && option.x) {
       copy.data.forEach((trace, i) => Object.assign(trace, { x: option.x[i], y: option.y[i] }));
       copy.layout.xaxis.title.text = option.title;
     }
@@ -119,8 +129,9 @@
     if (width < 520 && copy.layout.xaxis.nticks && !meta.panels) copy.layout.xaxis.nticks = Math.min(copy.layout.xaxis.nticks, NARROW);
     // A narrow legend has more lines; they must not eat the picture.
     const lines = copy.data.filter((trace) => trace.showlegend !== false && trace.name).length;
-    if (width < 520 && !meta.turned) copy.layout.height += meta.panels ? 90 : 16 * Math.max(0, lines - 2);
+    if (width < 520 && !meta.turned && copy.layout.showlegend !== false) copy.layout.height += meta.panels ? 90 : 16 * Math.max(0, lines - 2);
     if (touch.matches) copy.layout.dragmode = false;
+    if (meta.replay) copy.frames = replayed(copy.data, meta.replay);
     delete copy.layout.meta;
     copy.data.forEach((trace) => { if (hidden.has(trace.name)) trace.visible = "legendonly"; });
     const config = { displayModeBar: false, responsive: false, doubleClick: "reset", typesetMath: false }; // a $ in a name is one
@@ -165,7 +176,7 @@
   const buttons = (name) => {
     const meta = figures[name].layout.meta || {};
     const bar = document.getElementById("switch-" + name);
-    const group = (title, labels, act) => {
+    const group = (title, labels, act, first = 0) => {
       const box = document.createElement("span");
       box.setAttribute("role", "group");
       box.setAttribute("aria-label", title);
@@ -174,7 +185,7 @@
         const button = document.createElement("button");
         button.type = "button";
         button.textContent = label;
-        button.setAttribute("aria-pressed", String(i === 0));
+        button.setAttribute("aria-pressed", String(i === first));
         button.addEventListener("click", () => act(i, box));
         box.append(button);
       });
@@ -188,7 +199,7 @@
         chosen[name] = i;
         press(i, box);
         draw(name);
-      });
+      }, chosenOf(name));
     }
     if (meta.whole) {
       const box = group(texts.scale, [texts.fitted, texts.every_value], (i) => {
@@ -252,7 +263,8 @@
     const fold = target && target.closest("details.more");
     if (!fold) return;
     fold.open = true;
-    await redraw(inside(fold));
+    redraw(inside(fold));
+    do { await new Promise((done) => setTimeout(done, 20)); } while (document.documentElement.dataset.settled === "no");
     target.scrollIntoView();
   };
   const unfold = () => {

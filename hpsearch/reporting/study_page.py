@@ -19,7 +19,7 @@ from hpsearch.reporting.protocol import protocol, registered_modules
 from hpsearch.reporting.ranking import best, of_objective, ranked, settings_of, space_of
 from hpsearch.reporting.rendering import document, figure_json
 from hpsearch.reporting.replicates import of_completed_runs
-from hpsearch.reporting.selection import model, off_front, usable_trials, why
+from hpsearch.reporting.selection import certainty, model, off_front, usable_trials, why
 from hpsearch.reporting.summary import best_network, introduction
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.writing import cells, columns_of, leaders, meaning
@@ -140,6 +140,7 @@ def _result(record: StudyRecord, texts: Texts, folder: Path | None) -> pieces.Re
     summary: list[Any] = [
         pieces.Paragraph(network, "best"),
         pieces.Paragraph(why(record.result.get("choice"), MetricFormat.of(record, texts), texts)),
+        pieces.Paragraph(certainty(record, texts)),
         pieces.Paragraph(off_front(record, texts)),
         pieces.Paragraph(trade_off(record, texts)),
     ]

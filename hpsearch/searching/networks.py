@@ -20,6 +20,7 @@ from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed, StorageError, UserError, rows_text
 from hpsearch.model import Member, Model, load_model, model_of
+from hpsearch.model.combination import Combination
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import Observer
 from hpsearch.searching.replicates import NetworkKey, TrainedNetwork, Weights
@@ -176,14 +177,17 @@ def refit_best(record: StudyRecord, config: StudyConfig, searched: Data, full: D
     before = recorded_specification(config, trial.params, trial.number, searched)
     passes = passes_of(before, trial.best_evaluation, len(searched.training))
     run = _train_on_all_rows(recorded_specification(config, trial.params, trial.number, full), passes, full, engine)
+    combination = single_of(record)
     metrics = {
-        "test": score_test(full, [run.member]),
+        "test": score_test(full, [run.member], combination),
         "rows": len(full.training),
         "passes": run.passes,
         "updates": run.updates,
     }
     provenance = provenance_of(full, study=record.name, seed=config.study.seed, trials=[trial.number])
-    model = model_of(full, [run.member], metrics=metrics, provenance={**provenance, "made_by": "refit"})
+    model = model_of(
+        full, [run.member], metrics=metrics, provenance={**provenance, "made_by": "refit"}, combination=combination
+    )
     return Refitted(run, model)
 
 
@@ -195,6 +199,13 @@ def _train_on_all_rows(spec: TrialSpec, passes: float, full: Data, engine: Engin
         raise SearchFailed(f"trial {spec.number} on {rows_text(rows)}: {reason}. Refit another.")
     member = member_of_spec(spec, run.weights, spec.number)
     return FullRun(spec, member, passes, run.history.update[-1])
+
+
+def single_of(record: StudyRecord) -> Combination:
+    """Return how the selected single network of a study predicts: its temperature, and its errors on held-out rows."""
+    result = record.result
+    stored = result.get("single") if record.selected.is_ensemble else result.get("combination")
+    return Combination.of(stored, 1)
 
 
 def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: bool) -> int:

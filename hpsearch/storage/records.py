@@ -102,7 +102,8 @@ class StudyResult:
     """What the result of a study says of the model that it selected, whichever version of hpsearch wrote it.
 
     `networks` are those of the model, the single network first; none without a result. `test` is its score on the test rows, `mean` its
-    mean on the validation rows over seeds that nobody chose, None where they are not known. `looks` counts how often the test rows were
+    mean on the validation rows over seeds that nobody chose, None where they are not known. `over_rows` is the metric there of a run
+    that did not train on them, with an interval over rows. `looks` counts how often the test rows were
     used. `tested` has all figures that they gave, by the networks that were scored.
 
     Since `choice` is stored, an ensemble is selected only where validation rows prefer it to the single network. An earlier version
@@ -113,6 +114,7 @@ class StudyResult:
     networks: tuple[Network, ...] = ()
     test: Score | None = None
     mean: Score | None = None
+    over_rows: Score | None = None
     looks: int = 0
     tested: Mapping[tuple[Network, ...], Mapping[str, Any]] = field(default_factory=dict)
 
@@ -130,6 +132,7 @@ class StudyResult:
             networks=networks,
             test=Score.of(tested[networks], "rows"),
             mean=_stored_mean(stored, len(networks)),
+            over_rows=Score.of(stored.get("held_out") or {}, "rows"),
             looks=int(stored.get("looks", once)),
             tested=tested,
         )

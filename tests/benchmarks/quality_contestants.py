@@ -81,7 +81,10 @@ def _of_scikit_learn(division: Division, seed: int, name: str) -> Array:
     models: dict[str, tuple[Any, Any]] = {
         "linear": (Ridge(), LogisticRegression()),
         "MLP": (MLPRegressor(random_state=seed), MLPClassifier(random_state=seed)),
-        "boosting": (HistGradientBoostingRegressor(random_state=seed), HistGradientBoostingClassifier(random_state=seed)),
+        "boosting": (
+            HistGradientBoostingRegressor(random_state=seed),
+            HistGradientBoostingClassifier(random_state=seed),
+        ),
     }
     numbers = [column for column in division.learn if division.learn[column].dtype.kind in "iufb"]
     texts = [column for column in division.learn if column not in numbers]

@@ -53,7 +53,9 @@ def divided(table: str, seed: int) -> Division:
     """
     folder = Path(table)
     if table not in TABLES and not (folder / "train.csv").is_file():
-        raise UserError(f"--table {table}: neither a folder with train.csv and test.csv nor known. {suggestion(table, TABLES)}")
+        raise UserError(
+            f"--table {table}: neither a folder with train.csv and test.csv nor known. {suggestion(table, TABLES)}"
+        )
     if table in TABLES:
         return _of_scikit_learn(table, seed)
     learn, test = (pd.read_csv(folder / name) for name in ("train.csv", "test.csv"))

@@ -430,10 +430,10 @@ def test_escape_tests_alone() -> None:
     seen = prose(html)
     assert sentences("en")["page.asked_minima"] in seen
     assert re.findall(r'id="about-(\w+)"', html) == [
-        "escape_instability",
-        "escape_thermal",
         "escape_teacher",
         "escape_updates",
+        "escape_instability",
+        "escape_thermal",
         "escape_dead",
     ]
     assert "20 runs in each cell of the one-dimensional tests; 40 networks" in seen

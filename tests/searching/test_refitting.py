@@ -177,4 +177,3 @@ def test_without_test_rows_the_rows_that_are_shown_trained_no_network(tmp_path: 
         assert result["predicted"]["rows"] == "validation"
         shown.append(result["predicted"])
     assert shown[0] == shown[1]
-

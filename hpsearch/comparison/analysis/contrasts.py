@@ -278,27 +278,36 @@ def _difference_of(
     size = reference_size(record)
     if size is None or size == record.rows:
         return None
+    return _lead(record, size, record.rows, value, tested)
+
+
+def lead_on_test_rows(record: ComparisonRecord, size: int, other: int) -> Estimate | None:
+    """Return by how much a batch size is better than another on the test rows; None where too few seeds have both."""
+    return _lead(record, size, other, lambda run: _score(run, "test"), "test")
+
+
+def _lead(
+    record: ComparisonRecord, size: int, other: int, value: Callable[[TrialRecord], float | None], tested: str
+) -> Estimate | None:
+    """Return by how much a batch size is better than another in a value of the best winners' runs."""
     arms = of_first(record, record.arms)
-    mini = _by_seed(arms.get(size), value)
-    full = _by_seed(arms.get(record.rows), value)
-    ours, theirs, divisions = seed_pairs(record, mini, full)
+    ours, theirs, divisions = seed_pairs(record, _by_seed(arms.get(size), value), _by_seed(arms.get(other), value))
     if len(ours) < ENOUGH or not all(map(isfinite, [*ours, *theirs])):
         return None
-    shared = _shared_rows(record, tested)
+    shared = _shared_rows(record, size, other, tested)
     return _more_is_better(record, paired_difference(ours, theirs, divisions, shared), 1)
 
 
 def knows_test_rows(record: ComparisonRecord) -> bool:
     """Whether the record knows what other test rows would change in the difference of the mini-batch and GD."""
-    return _shared_rows(record, "test") is not None
+    return _shared_rows(record, reference_size(record) or 0, record.rows, "test") is not None
 
 
-def _shared_rows(record: ComparisonRecord, part: str) -> Variance | None:
-    """Return the variance of the mini-batch's lead over GD that is due to test rows which all runs share; None where it is not known."""
+def _shared_rows(record: ComparisonRecord, size: int, other: int, part: str) -> Variance | None:
+    """Return the variance of one batch size's lead over another that is due to test rows which all runs share; None: not known."""
     arms = of_first(record, record.arms)
-    mini = _left_out(arms.get(reference_size(record) or 0), part)
-    full = _left_out(arms.get(record.rows), part)
-    ours, theirs, divisions = seed_pairs(record, mini, full)
+    left_out = [_left_out(arms.get(one), part) for one in (size, other)]
+    ours, theirs, divisions = seed_pairs(record, *left_out)
     counts = set(map(len, [*ours, *theirs]))  # of blocks; 0 where they are not known
     if len(ours) < ENOUGH or len(counts) > 1 or 0 in counts:
         return None

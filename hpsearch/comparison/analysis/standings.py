@@ -11,16 +11,25 @@ from functools import partial
 from itertools import permutations
 from math import isfinite
 
-from hpsearch.comparison.analysis.contrasts import cost_ratio, of_first, stopped_short
+from hpsearch.comparison.analysis.contrasts import cost_ratio, of_first, stopped_short, lead_on_test_rows
 from hpsearch.comparison.analysis.escape import CLASSES, EscapeCell, best_cell, cells, is_fresh, most_escaped, teacher
 from hpsearch.comparison.analysis.measured import Spread, smallest_middle_largest, spread
-from hpsearch.comparison.analysis.quality import difference_by_seed, quality
+from hpsearch.comparison.analysis.quality import quality
 from hpsearch.comparison.analysis.remembered import remembered
-from hpsearch.comparison.analysis.times import ENOUGH, UNITS, ArmTimes, nearest_size, optimizers, regimes, times
+from hpsearch.comparison.analysis.times import (
+    ENOUGH,
+    UNITS,
+    ArmTimes,
+    nearest_size,
+    optimizers,
+    regimes,
+    seed_pairs,
+    times,
+)
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import difference, wilson
 from hpsearch.statistics.luck import LEAST, with_luck
-from hpsearch.statistics.paired import paired_ratio, seed_pairs
+from hpsearch.statistics.paired import paired_ratio
 from hpsearch.storage import ArmRecord, ComparisonRecord
 
 CRITERIA = (*UNITS, "stability", "path", "minima", "test")
@@ -117,7 +126,7 @@ def _measured(record: ComparisonRecord, sizes: Sequence[int], places: Mapping[st
         size: {name: _by_seed(arms[size], *place) for name, place in places.items()} for size in sizes if size in arms
     }
     values = {size: {name: spread(one.values()) for name, one in own.items() if one} for size, own in found.items()}
-    return _ranked(values, lambda size, other: _is_lower(found[size], found[other]))
+    return _ranked(values, lambda size, other: _is_lower(record, found[size], found[other]))
 
 
 def _by_seed(arm: ArmRecord, topic: str, place: str, name: str) -> dict[int, float]:
@@ -133,14 +142,14 @@ def _by_seed(arm: ArmRecord, topic: str, place: str, name: str) -> dict[int, flo
     return result
 
 
-def _is_lower(ours: Mapping[str, BySeed], theirs: Mapping[str, BySeed]) -> bool:
+def _is_lower(record: ComparisonRecord, ours: Mapping[str, BySeed], theirs: Mapping[str, BySeed]) -> bool:
     known = [name for name in ours if ours[name] and theirs[name]]
     ratios = []
     for name in known:
-        other, own = seed_pairs(theirs[name], ours[name])
+        other, own, divisions = seed_pairs(record, theirs[name], ours[name])
         if len(own) < ENOUGH:
             return False
-        ratios.append(with_luck(paired_ratio(other, own), LEAST))
+        ratios.append(with_luck(paired_ratio(other, own, divisions), LEAST))
     return bool(ratios) and all(ratio.low > 1 for ratio in ratios)
 
 
@@ -205,21 +214,11 @@ def _half(cell: EscapeCell, first: int) -> EscapeCell:
 
 def _test(record: ComparisonRecord, sizes: Sequence[int]) -> Standings:
     known = of_first(record, quality(record)) if record.arms else {}
-    arms = of_first(record, record.arms)
     medians = {size: known[size].scores.get("test") for size in sizes if size in known}
     values = {size: {"test": score} if score else {} for size, score in medians.items()}
-    by_seed = {size: _scores(arms[size]) for size in values}
-    return _ranked(values, lambda size, other: _is_better(record, by_seed[size], by_seed[other]))
+    return _ranked(values, lambda size, other: _is_better(record, size, other))
 
 
-def _scores(arm: ArmRecord) -> dict[int, float]:
-    runs = arm.best.runs if arm.best else ()
-    return {run.number: float(run.scores["test"]["metric"]) for run in runs if "test" in run.scores}
-
-
-def _is_better(record: ComparisonRecord, ours: BySeed, theirs: BySeed) -> bool:
-    common = ours.keys() & theirs.keys()
-    if len(common) < ENOUGH or not all(isfinite(ours[seed]) and isfinite(theirs[seed]) for seed in common):
-        return False
-    gap = difference_by_seed(record, ours, theirs)
-    return gap.low > 0 if record.direction == "maximize" else gap.high < 0
+def _is_better(record: ComparisonRecord, size: int, other: int) -> bool:
+    lead = lead_on_test_rows(record, size, other)
+    return lead is not None and lead.low > 0

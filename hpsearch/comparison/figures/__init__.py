@@ -17,6 +17,7 @@ from hpsearch.comparison.figures import (
     quality,
     rates,
     steadiness,
+    textbook,
     tradeoff,
     trajectories,
     tuning,
@@ -110,10 +111,10 @@ CHAPTERS: tuple[FigureChapter, ...] = (
         (
             ComparisonFigure(
                 "textbook",
-                "paths of SGD, a mini-batch and gradient descent on the loss of a model with two weights",
-                trajectories.draw_textbook,
-                trajectories.read_textbook,
-                trajectories.textbook_numbers,
+                "paths of SGD, a mini-batch and gradient descent down bowls of known conditioning, and on two weights of the data",
+                textbook.draw,
+                textbook.read,
+                textbook.numbers,
             ),
             ComparisonFigure(
                 "path",

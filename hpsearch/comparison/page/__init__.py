@@ -83,7 +83,7 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
     with reading_record(record.name):
         opening = OPENING.draw(record, texts) if record.arms else None
     if opening is not None:
-        write_picture(opening, OPENING.reading(record, texts), summary_remark(record, texts), folder, suffix)
+        write_picture(opening, OPENING.reading(record, texts), summary_remark(record, texts), path)
     return path
 
 

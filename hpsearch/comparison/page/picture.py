@@ -43,10 +43,10 @@ class Picture:
     svg: str
 
 
-def write_picture(figure: go.Figure, title: str, remark: str, folder: Path, suffix: str = "") -> Path:
-    """Write the figure under its title into `folder` as `summary.png`, else as `summary.svg`, and return its path.
+def write_picture(figure: go.Figure, title: str, remark: str, page: Path) -> Path:
+    """Write the figure under its title beside the page as `summary.png`, else as `summary.svg`, and return its path.
 
-    A file of the other kind is removed, since it would show an earlier state. `suffix` stands before the ending: `.ko`.
+    A file of the other kind is removed, since it would show an earlier state. Of `report.ko.html` they are `summary.ko.png` and so on.
 
     Raises:
         StorageError: the file cannot be written.
@@ -54,7 +54,7 @@ def write_picture(figure: go.Figure, title: str, remark: str, folder: Path, suff
     picture = Picture(figure, title, slide(figure, title, remark))
     png = next(filter(None, (way(picture) for way in WAYS)), None)
     content, ending, other = (png, "png", "svg") if png else (picture.svg, "svg", "png")
-    path = folder / f"summary{suffix}.{ending}"
+    path = page.with_name(page.name.replace("report", "summary")).with_suffix(f".{ending}")
     write_file(path, content)
     path.with_suffix(f".{other}").unlink(missing_ok=True)
     return path

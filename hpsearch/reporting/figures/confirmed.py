@@ -166,7 +166,8 @@ def _point_label(row: Row, metric: MetricFormat, texts: Texts) -> str:
     lines = [f"{name}, {what}", f"{label(metric.name)} {metric.text(row['value'])}"]
     if row["value_low"] is not None:
         interval = metric.between(row["value_low"], row["value_high"])
-        lines.append(texts("search.trust.interval", interval=interval))
+        over = "seeds" if row["what"] == "mean" else "rows"
+        lines.append(texts(f"search.trust.over_{over}", interval=interval))
     if row["kept"] == "yes":
         lines.append(texts("search.mark.selected"))
     return "<br>".join(lines)
