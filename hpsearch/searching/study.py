@@ -251,8 +251,10 @@ def _confirm(
     study: OpenStudy, search: Search, engine: Engine, observer: Observer
 ) -> tuple[Replicates, list[ConfirmedTrial]]:
     asked = study.config.confirm
+    known = study.writer.read_attribute("result")
+    is_of_earlier_version = bool(known) and "held_out" not in known  # which confirmed the best, like or unlike
     direction = study.data.metric.direction
-    leaders = search.leaders(max(1, asked.trials))
+    leaders = search.leaders(max(1, asked.trials), unlike=asked.ensemble > 1 and not is_of_earlier_version)
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
     replicates = Replicates(
