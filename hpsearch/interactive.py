@@ -11,12 +11,13 @@ from html import escape
 from pathlib import Path
 from shutil import copytree, rmtree
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
 
+from hpsearch.comparison.result import ComparisonResult
 from hpsearch.config import StudyConfig
 from hpsearch.config.own import OwnCode, label_of
 from hpsearch.data.cells import to_array
@@ -31,7 +32,8 @@ from hpsearch.model.new_rows import predict_arrays
 from hpsearch.model.saved import load_named_model
 from hpsearch.reporting import page, write_report
 from hpsearch.reporting.formatting import MetricFormat
-from hpsearch.reporting.notebook import fragment
+from hpsearch.reporting.notebook import NotebookLine, fragment, in_notebook
+from hpsearch.reporting.plotting import figure_names, figure_of
 from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.selection import of_trials, uses_of_test_rows, why
@@ -41,7 +43,7 @@ from hpsearch.searching.opening import open_study
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.space.hyperparameters import NETWORK
 from hpsearch.storage import ComparisonRecord, StudyRecord
-from hpsearch.storage.folders import STUDY_FILE, model_folder, study_file
+from hpsearch.storage.folders import STUDY_FILE, folder_of, model_folder, study_file
 from hpsearch.storage.opening import load_study
 from hpsearch.storage.reading import read, read_study
 from hpsearch.storage.records import Score
@@ -51,6 +53,7 @@ from hpsearch.training.own import Build
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
+    import plotly.graph_objects as go
 
 TEMPORARY = ", a temporary folder that goes with this result: save(FOLDER), or search with a name, keeps it"
 IMAGES = 3  # dimensions of inputs from which on they are images
@@ -172,6 +175,20 @@ class SearchResult:
         write_file(target, page(self.record, frames(self.record)))
         return target
 
+    @overload
+    def plot(self) -> dict[str, str]: ...
+    @overload
+    def plot(self, name: str) -> "go.Figure": ...
+    def plot(self, name: str | None = None) -> "go.Figure | dict[str, str]":
+        """Return a figure of the report, `result.plot("curves")`, as a figure of plotly's; without a name the names that there are.
+
+        Raises:
+            UserError: the study has no such figure (it lists those that there are), or too little to draw it.
+        """
+        if name is None:
+            return figure_names(self.record)
+        return figure_of(self.record, name)
+
     def save(self, folder: str | Path) -> Path:
         """Copy the study (storage, best network, report if there is one) to a new folder and return its path.
 
@@ -251,7 +268,7 @@ def search(
     target_value: float | None = None,
     seed: int = 0,
     device: str | None = None,
-    verbose: bool = False,
+    verbose: bool | None = None,
 ) -> SearchResult:
     """Search the best network for inputs and targets, and return what was found.
 
@@ -301,7 +318,7 @@ def search(
         target_value: start no trial once the metric has reached it.
         seed: decides everything random.
         device: "cpu", "cuda", "cuda:1"; CUDA where there is one by default.
-        verbose: show the screen of the command.
+        verbose: True shows the screen of the command, False nothing; by default a notebook shows one line that says how far it is.
 
     Raises:
         UserError: something cannot be used; one line says what, and what to do.
@@ -385,8 +402,8 @@ def load(
     model: str = "best",
     storage: str | None = None,
     build: Build | None = None,
-) -> SearchResult:
-    """Return a study that was searched before, by any program or command, as `search` returns its own.
+) -> SearchResult | ComparisonResult:
+    """Return a study that was searched before, by any program or command, as `search` returns its own; or a comparison.
 
     Args:
         study: its name, or the folder that holds it.
@@ -399,16 +416,16 @@ def load(
     Labels are as the model keeps them: whole numbers, numbers, truth values, or text.
 
     Raises:
-        UserError: there is no such study or model (which there are), or it has no result yet, or is a comparison.
+        UserError: there is no such study or model (which there are), or it has no result yet.
         StorageError: a file is missing or damaged, or the storage cannot be reached.
     """
-    folder = model_folder(str(study), Path(reports), model)
     url = storage or sqlite_url(study_file(str(study), Path(reports)))
     record = read(url, None if storage is None else str(study))
     if isinstance(record, ComparisonRecord):
-        raise UserError(f"{record.name!r} is a comparison, which has no best network. Give a search's name.")
+        return ComparisonResult(record, folder_of(str(study), Path(reports)))
     if not record.result:
         raise UserError(f"study {shown(record.name)} has no result yet. Run it to its end first.")
+    folder = model_folder(str(study), Path(reports), model)
     loaded = load_named_model(str(study), Path(reports), model, build)
     return stored_result(record, loaded, folder, storage=storage)
 
@@ -424,19 +441,27 @@ def stored_result(
 
 
 def _search(
-    config: StudyConfig, run_options: RunOptions, given: tuple[Any, Any, Any, Any], verbose: bool, *, temporary: bool
+    config: StudyConfig,
+    run_options: RunOptions,
+    given: tuple[Any, Any, Any, Any],
+    verbose: bool | None,
+    *,
+    temporary: bool,
 ) -> SearchResult:
     """Run or continue the study of a folder; `given` are inputs, targets, their weights, and validation rows of one's own."""
     folder = run_options.folder
     inputs, targets, weights, own_rows = given
     data = array_data(config, run_options, inputs, targets, weights=weights, validation=own_rows)
     screen = Screen(data.metric.name) if verbose else None
+    display: Screen | NotebookLine | None = screen
+    if verbose is None and in_notebook():
+        display = NotebookLine(data.metric.name)
     with open_study(config, run_options, data) as study:
         try:
-            run_interruptibly(study, screen)
+            run_interruptibly(study, display)
         except KeyboardInterrupt:
-            if screen and temporary:
-                screen.announce("nothing is kept of a search without a name; with one (name) the same call goes on")
+            if display and temporary:
+                display.announce("nothing is kept of a search without a name; with one (name) the same call goes on")
             raise
     record = read_study(run_options.storage, config.study.name)
     if screen:

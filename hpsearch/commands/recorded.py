@@ -123,16 +123,14 @@ def write_page(
 
 
 def write_page_of(record: StudyRecord | ComparisonRecord, folder: Path, language: str) -> Path:
-    """Write the page of what was read, and return its path; that of a search is in English."""
+    """Write the page of what was read, and return its path."""
     if isinstance(record, ComparisonRecord):
         from hpsearch.comparison.page import write_comparison
 
         return write_comparison(record, folder, language)
     from hpsearch.reporting import write_report
 
-    if language != "en":
-        raise UserError(f"--lang {language}: a search's report is in English; a comparison's comes in other languages.")
-    return write_report(record, folder)
+    return write_report(record, folder, language)
 
 
 def show_model(screen: "Screen", head: str, text: str, model: "Model") -> None:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import counted, rows_text, shown
-from hpsearch.progress import EVIDENCE
+from hpsearch.progress import COMPILER, EVIDENCE
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.replicates import of_completed_runs, winner_failed
 from hpsearch.reporting.selection import (
@@ -101,18 +101,22 @@ class Screen:
 
     def phase(self, progress: "PhaseProgress") -> None:
         """Bring the bar (or, now and then, a line) of a comparison up to date."""
-        line = f"{progress.name}: {progress.done:,}/{progress.total:,}{self._left_of(progress)}"
+        line = self.phase_line(progress)
         if line != self._last_line or self.console.is_terminal:
             self._progress(line, progress.done, progress.total, now=progress.done in (0, progress.total))
+
+    def phase_line(self, progress: "PhaseProgress") -> str:
+        """Return the state of a phase in one line."""
+        return f"{progress.name}: {progress.done:,}/{progress.total:,}{self._left_of(progress)}"
 
     def _left_of(self, progress: "PhaseProgress") -> str:
         """Return how long a phase, and later ones of its kind, still take; "" before there is evidence."""
         now = time.monotonic()
-        if self._phase != progress.name:
+        if self._phase != progress.name or COMPILER.until > self._phase_began[1]:
             self._phase = progress.name
-            self._phase_began = (progress.done, now)
+            self._phase_began = (progress.done - progress.recalled, now)
         before, began = self._phase_began
-        done = progress.done - before
+        done = progress.done - progress.recalled - before
         if done < EVIDENCE or progress.done >= progress.total:
             return ""
         steps = progress.total - progress.done + (progress.further or 0)

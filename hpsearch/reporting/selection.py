@@ -139,7 +139,7 @@ def off_front(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 
 def _reason(record: StudyRecord, own: TrialRecord, better: TrialRecord, texts: Texts) -> str:
     """Say by what the selected trial was chosen, with the values of both trials where they are known."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     confirmed = record.result.get("confirmed") or []
     means = {row["trial"]: row["value"] for row in confirmed if row["value"] is not None}
     if not means:

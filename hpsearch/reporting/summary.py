@@ -62,7 +62,7 @@ def _task(record: StudyRecord, texts: Texts) -> str:
     task = data.get("task")
     if not task:
         return ""
-    sentences = [f"{sentence(visible(task, 40))}."]
+    sentences = [f"{sentence(visible(texts.word(task), 40))}."]
     if texts.has(f"search.task.{task}"):
         sentences = [texts(f"search.task.{task}", classes=number(data.get("outputs")))]
     if data.get("task_reason"):
@@ -71,13 +71,13 @@ def _task(record: StudyRecord, texts: Texts) -> str:
     if head_and_loss:
         sentences.append(head_and_loss)
         if task in TASKS:
-            sentences.append(TASKS[task].reason)
+            sentences.append(texts.word(TASKS[task].reason))
     if data.get("metric"):
         better = "higher" if data.get("direction") == "maximize" else "lower"
         metric = METRICS.get(str(data["metric"]))
-        name = MetricFormat.of(record).name
+        name = MetricFormat.of(record, texts).name
         if metric:
-            name = metric.title[0].lower() + metric.title[1:]
+            name = texts.word(metric.title[0].lower() + metric.title[1:])
         sentences.append(texts(f"search.asked.{better}", metric=name))
     return " ".join(sentences)
 
@@ -86,11 +86,11 @@ def _head_and_loss(record: StudyRecord, texts: Texts) -> str:
     data = record.data
     parts = []
     if data.get("head"):
-        parts.append(texts("search.asked.head", head=visible(data["head"], 60)))
+        parts.append(texts("search.asked.head", head=visible(texts.word(data["head"]), 60)))
     if data.get("loss"):
         balanced = settings_of(record, "training").get("class_weights") == "balanced"
         key = "balanced_loss" if balanced else "loss"
-        parts.append(texts(f"search.asked.{key}", loss=visible(data["loss"], 60)))
+        parts.append(texts(f"search.asked.{key}", loss=visible(texts.word(data["loss"]), 60)))
     return f"{sentence(texts.listing(parts))}." if parts else ""
 
 
@@ -204,7 +204,7 @@ def scores(record: StudyRecord, texts: Texts = ENGLISH) -> dict[str, Value]:
 
 
 def _test(record: StudyRecord, texts: Texts) -> Value | None:
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     test = record.selected.test
     if not test:
         return None
@@ -220,7 +220,7 @@ def _test(record: StudyRecord, texts: Texts) -> Value | None:
 
 def _validation(record: StudyRecord, texts: Texts) -> Value | None:
     """Return the mean over fresh seeds, else the search's best value; an ensemble that was not judged has neither."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     mean = record.selected.mean
     several = record.selected.is_ensemble
     name = sentence(texts("search.result.validation", metric=metric.name))
@@ -236,7 +236,7 @@ def _validation(record: StudyRecord, texts: Texts) -> Value | None:
 
 
 def _baseline(record: StudyRecord, texts: Texts) -> Value | None:
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     both = beside(record)
     if both is None:
         return None

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hpsearch.data.metrics import METRICS
-from hpsearch.reporting.formatting import SPACE, MetricFormat, identifier, number, share, visible
+from hpsearch.reporting.formatting import SPACE, MetricFormat, domain, identifier, number, share, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.ranking import best, ended, ranked, settings_of
+from hpsearch.reporting.ranking import best, ended, ranked, settings_of, space_of
 from hpsearch.reporting.replicates import failed_runs, failed_text
 from hpsearch.reporting.selection import ROUNDING, usable_trials, uses_of_test_rows
 from hpsearch.storage import StudyRecord
@@ -46,7 +46,7 @@ def honesty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 
 def _over_folds(record: StudyRecord, texts: Texts) -> str:
     """Say that the best value is a mean over folds, and how sure that makes it."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     leader = best(record)
     if leader is None or leader.standard_error is None:
         return ""
@@ -62,7 +62,7 @@ def _over_folds(record: StudyRecord, texts: Texts) -> str:
 
 def _search_and_replicates(record: StudyRecord, texts: Texts) -> list[str]:
     """Say the search's best value, what the same hyperparameters reach on fresh seeds, and what the test rows say."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     result = record.result
     searched = result["search"]
     test = record.selected.test
@@ -209,7 +209,7 @@ def warnings(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Tex
         *_replicates(record, texts),
         _optimism(record, texts),
         few_test_rows(record, texts),
-        baseline_warning(record, MetricFormat.of(record), texts),
+        baseline_warning(record, MetricFormat.of(record, texts), texts),
     ]
     return [line for line in found if line]
 
@@ -276,11 +276,13 @@ def _timed_out(record: StudyRecord, texts: Texts) -> str:
 
 def _edges(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Texts) -> list[str]:
     which = "selected" if record.result else "best"
+    space = space_of(record)
     found = []
     for row in edges:
         name = identifier(row["hyperparameter"], 60)
         value = number(row["best"])
-        found.append(texts(f"search.warning.edge_{which}_{row['edge']}", name=name, value=value, domain=row["domain"]))
+        allowed = domain(space[row["hyperparameter"]], texts)
+        found.append(texts(f"search.warning.edge_{which}_{row['edge']}", name=name, value=value, domain=allowed))
     return found
 
 
@@ -293,7 +295,7 @@ def _repeats(record: StudyRecord, texts: Texts) -> str:
 
 def _ties(record: StudyRecord, texts: Texts) -> str:
     """Say how many trials the validation rows cannot tell from the best."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     leaders = ranked(record)
     rows = (record.data.get("rows") or {}).get("validation") or 0
     if not metric.percent or not rows or len(leaders) < 2:
@@ -337,7 +339,7 @@ def _failed_replicates(trial: Mapping[str, Any], texts: Texts) -> str:
 
 def _optimism(record: StudyRecord, texts: Texts) -> str:
     """Say where the validation value, or its mean over fresh seeds, lies outside the test rows' interval."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     result = record.result
     test = record.selected.test
     fresh = record.selected.mean

@@ -25,7 +25,8 @@ class TrialRecord:
     while it runs). `value` is the study's metric at the best evaluation; a failed trial has the metric's worst value. `parameters` counts
     the network's trainable numbers. `started` is seconds since the study's first trial; `seconds` is wall time; `rungs` is what
     was reported to the pruner (evaluation → metric). `repeats` is the number of the trial with the same hyperparameters whose
-    result was taken over, if any. `scores` has loss and metric of the best network on training and test rows, where they were taken.
+    result was taken over, if any. `scores` has loss and metric of the best network on training and "test" rows, and of the "last" network
+    on test rows, where they were taken; `left_out` of both what the metric is without each block of the test rows.
     `folds` has each fold's metric at the best evaluation where the trial was cross-validated: `value` is their mean. `values` are those
     in each of the study's objectives, the first being `value`. `attributes` are the user attributes of a trial that hpsearch did not run.
     """
@@ -46,6 +47,7 @@ class TrialRecord:
     repeats: int | None = None
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     folds: tuple[float, ...] = ()
+    left_out: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     values: tuple[float, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
 

@@ -45,7 +45,7 @@ def confirmed(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go
     rows = _drawn(frames)
     if not rows:
         return None
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     lines = _lines(rows, record)
     known = [row for row in rows if row["value"] is not None]
     figure = blank(120 + HEIGHT * len(lines))
@@ -110,6 +110,7 @@ def _points(what: str, group: Sequence[Row], lines: Sequence[Line], metric: Metr
         mode="markers",
         name=texts(f"search.figure.confirmed.{what.replace(' ', '_')}"),
         marker=MARKS[what],
+        customdata=[row["trial"] for row in group],
         cliponaxis=False,
         **hover(_point_label(row, metric, texts) for row in group),
     )
@@ -127,13 +128,14 @@ def _failed(group: Sequence[Row], lines: Sequence[Line], edge: float, texts: Tex
     texts_of = []
     for row in group:
         run = texts("search.figure.confirmed.fresh_seed_run", seed=row["seed"])
-        texts_of.append(f"{bold_trial(row['trial'], texts)}, {run}<br>{label(row['outcome'])}")
+        texts_of.append(f"{bold_trial(row['trial'], texts)}, {run}<br>{label(texts.word(row['outcome']))}")
     return go.Scatter(
         x=[edge] * len(group),
         y=rounded(_apart(marks, heights)),
         mode="markers",
         name=texts("search.figure.confirmed.failed_run"),
         marker=FAILED,
+        customdata=[row["trial"] for row in group],
         cliponaxis=False,
         **hover(texts_of),
     )
@@ -183,7 +185,7 @@ def confirmed_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLIS
     if not record.result.get("confirmed"):
         key = "none" if record.result else "later"
         return texts(f"search.figure.confirmed.{key}")
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     parts = (_luck(record, metric, texts), _selected(record, metric, texts), _tested(record, metric, texts))
     return " ".join(filter(None, parts))
 
