@@ -53,7 +53,10 @@ FURTHER: dict[str, tuple[tuple[str, Any, str], ...]] = {  # defaults and example
         ("patience", 20, "trials without a better value after which no further one begins"),
         ("lag", 8, "trial k knows the results of trials 0 … k - lag; the most that train at once"),
     ),
-    "confirm": (("seeds", 5, "on which each of them is trained"),),
+    "confirm": (
+        ("seeds", 5, "on which each of them is trained"),
+        ("refit", True, "the selected networks train once more, on training and validation rows"),
+    ),
 }
 
 

@@ -22,6 +22,7 @@ from hpsearch.reporting.selection import (
     luck,
     network,
     of_trials,
+    trained_on,
     usable_trials,
     uses_of_test_rows,
     why,
@@ -203,6 +204,7 @@ class Screen:
         self.row("selected", of_trials(record.selected.trials))
         self._more(why(result.get("choice"), metric))
         self._more(certainty(record))
+        self._more(trained_on(result))
         self.row("validation", _validated(record, metric))
         self.row("test", _tested(record.selected.test, metric))
         self._more(few_test_rows(record))

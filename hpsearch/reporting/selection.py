@@ -114,6 +114,13 @@ def certainty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     )
 
 
+def trained_on(figures: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
+    """Say that the networks of a result trained once more on training and validation rows, and on how many; "" where it is not known."""
+    if not figures.get("refitted") or "rows" not in figures:
+        return ""
+    return texts("search.selection.trained_on", rows=texts.count("row", figures["rows"]))
+
+
 def first_of(networks: int, texts: Texts = ENGLISH) -> str:
     """Say that a network is the first of an ensemble of so many."""
     return texts("search.selection.first_of", model=model(networks, texts))
