@@ -191,13 +191,6 @@ def refit_best(record: StudyRecord, config: StudyConfig, searched: Data, full: D
     return Refitted(run, model)
 
 
-def single_of(record: StudyRecord) -> Combination:
-    """Return how the selected single network of a study predicts: its temperature, and its errors on held-out rows."""
-    result = record.result
-    stored = result.get("single") if record.selected.is_ensemble else result.get("combination")
-    return Combination.of(stored, 1)
-
-
 def _train_on_all_rows(spec: TrialSpec, passes: float, full: Data, engine: Engine) -> FullRun:
     rows = len(full.training)
     (run,) = train_all(engine, [for_passes(spec, passes, rows)])
@@ -206,6 +199,13 @@ def _train_on_all_rows(spec: TrialSpec, passes: float, full: Data, engine: Engin
         raise SearchFailed(f"trial {spec.number} on {rows_text(rows)}: {reason}. Refit another.")
     member = member_of_spec(spec, run.weights, spec.number)
     return FullRun(spec, member, passes, run.history.update[-1])
+
+
+def single_of(record: StudyRecord) -> Combination:
+    """Return how the selected single network of a study predicts: its temperature, and its errors on held-out rows."""
+    result = record.result
+    stored = result.get("single") if record.selected.is_ensemble else result.get("combination")
+    return Combination.of(stored, 1)
 
 
 def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: bool) -> int:

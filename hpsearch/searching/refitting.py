@@ -22,7 +22,7 @@ from hpsearch.training import Engine
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
+class FinalNetworks:
     """The networks of the selected model.
 
     `own` are those of the runs that selection saw, which did not train on validation rows; None where they are not needed. `refitted`:
@@ -42,7 +42,7 @@ class Selected:
         return {"refitted": self.refitted, "rows": self.rows, "refit_declined": self.declined}
 
 
-def selected_networks(
+def final_networks(
     networks: Sequence[TrainedNetwork],
     at_hand: Mapping[NetworkKey, Weights],
     stored: StoredWeights,
@@ -52,7 +52,7 @@ def selected_networks(
     engine_for: Callable[[Data], Engine],
     observer: Observer,
     deadline: float,
-) -> Selected:
+) -> FinalNetworks:
     """Return the selected networks, trained once more on training and validation rows if `refit` asks for it and there is time.
 
     Args:
@@ -73,26 +73,26 @@ def selected_networks(
     every = len(data.training) + len(data.validation)
     if data.folds:
         members = members_of(networks, stored.weights, data, engine_for, observer)
-        return Selected(members, None, every, refitted=True)
+        return FinalNetworks(members, None, every, refitted=True)
     concluded = StudyResult.of(known).networks == tuple((network.trial, network.seed) for network in networks)
     if refit and concluded and known.get("refitted"):
         weights = stored.weights if stored.all_rows else {}
         members = members_of(networks, weights, data, engine_for, observer, all_rows=True)
-        return Selected(members, None, every, refitted=True)
+        return FinalNetworks(members, None, every, refitted=True)
     weights = {} if stored.all_rows else stored.weights
     own = members_of(networks, {**weights, **at_hand}, data, engine_for, observer)
-    kept = Selected(own, own, len(data.training), refitted=False)
+    kept = FinalNetworks(own, own, len(data.training), refitted=False)
     if not refit or (concluded and "rows" not in known):  # an earlier version concluded it
         return kept
     if concluded and known.get("refit_declined"):
-        return Selected(own, own, len(data.training), refitted=False, declined=True)
+        return FinalNetworks(own, own, len(data.training), refitted=False, declined=True)
     if time.monotonic() >= deadline:
         observer.announce("time is up: the selected networks keep to the training rows; the same command goes on")
         return kept
     refitted = _refitted(networks, own, data, engine_for, observer)
     if refitted is None:
-        return Selected(own, own, len(data.training), refitted=False, declined=True)
-    return Selected(refitted, own, every, refitted=True)
+        return FinalNetworks(own, own, len(data.training), refitted=False, declined=True)
+    return FinalNetworks(refitted, own, every, refitted=True)
 
 
 def _refitted(

@@ -50,7 +50,7 @@ from hpsearch.model.combination import Combination
 from hpsearch.model.models import versions
 from hpsearch.searching.ensemble import Selection, named
 from hpsearch.searching.networks import joined
-from hpsearch.searching.refitting import Selected
+from hpsearch.searching.refitting import FinalNetworks
 from hpsearch.searching.replicates import ConfirmedTrial, plain_estimate
 from hpsearch.searching.scoring import (
     combined_prediction,
@@ -75,7 +75,7 @@ Array = npt.NDArray[Any]
 SCORED = ("test", "refit", "baseline", "predicted")  # of the result, that the test rows gave
 
 
-def test_scores(known: Mapping[str, Any], data: Data, selection: Selection, model: Selected) -> dict[str, Any]:
+def test_scores(known: Mapping[str, Any], data: Data, selection: Selection, final: FinalNetworks) -> dict[str, Any]:
     """Return the figures on the test rows: the stored ones where an earlier process scored the same model, else by scoring them now.
 
     Without test rows the validation rows are predicted, by networks that did not train on them.
@@ -85,14 +85,14 @@ def test_scores(known: Mapping[str, Any], data: Data, selection: Selection, mode
     before = selected.tested.get(tuple((network.trial, network.seed) for network in selection.networks))
     if Combination.of(known.get("combination"), len(selection.networks)) != selection.combination:
         before = None
-    if before is None or bool(known.get("refitted")) != model.refitted:
+    if bool(known.get("refitted")) != final.refitted:
+        before = None
+    if before is None:
         combination = selection.combination
-        members = model.members if len(data.test) else model.own or ()
+        members = final.members if len(data.test) else final.own or ()
         outputs = [outputs_of(member, predicted_rows(data).inputs) for member in members]
-        scores = {
-            "test": score_test(data, members, combination, outputs),
-            **predicted(data, outputs, combination, model.refitted),
-        }
+        figures = predicted(data, outputs, combination, final.refitted)
+        scores = {"test": score_test(data, members, combination, outputs), **figures}
         count = count + 1 if len(data.test) else 0
     else:
         scores = {key: known[key] for key in SCORED if key in known} | {"test": before}
@@ -105,7 +105,7 @@ def make_result(
     asked: int,
     selection: Selection,
     data: Data,
-    selected: Selected,
+    final: FinalNetworks,
     scores: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the result of a study; `best` is the search's best, `asked` how many seeds were asked for."""
@@ -128,7 +128,7 @@ def make_result(
         "fresh": fresh,
         "confirmed": [_confirmed(trial) for trial in confirmed if trial.mean is not None],
         "gaps": _gaps(mean, best, scores.get("test") or {}, data.metric.direction),
-        **selected.figures,
+        **final.figures,
         "networks": named(selection.networks),
         **selection.result,
         **scores,

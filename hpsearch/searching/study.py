@@ -17,7 +17,7 @@ from hpsearch.searching.ensemble import Selection, judge_candidates, judging_run
 from hpsearch.searching.loop import Search
 from hpsearch.searching.networks import member_of, stored_weights
 from hpsearch.searching.opening import OpenStudy
-from hpsearch.searching.refitting import selected_networks
+from hpsearch.searching.refitting import final_networks
 from hpsearch.searching.replicates import ConfirmedTrial, Replicates, TrainedNetwork, confirm, rank_confirmed
 from hpsearch.searching.result import make_result, test_scores
 from hpsearch.searching.run_options import prepare_engine
@@ -224,7 +224,7 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
     selection = _select(study, search, candidates, known, engine_for, observer)
     networks = selection.networks
     stored = stored_weights(study.run_options.folder, data, config.study.name, config.code.build)
-    selected = selected_networks(
+    final = final_networks(
         networks,
         replicates.weights(),
         stored,
@@ -235,14 +235,15 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
         observer,
         search.deadline,
     )
-    scores = test_scores(known, data, selection, selected)
+    scores = test_scores(known, data, selection, final)
     assert search.best is not None, "without a best trial the search has failed"
     best_number = search.best.number
     best = next(trial for trial in confirmed if trial.search_run.number == best_number)
-    result = make_result(confirmed, best, config.confirm.seeds, selection, data, selected, scores)
-    is_stored = [*stored.weights] == [network.key for network in networks] and stored.all_rows == selected.refitted
+    result = make_result(confirmed, best, config.confirm.seeds, selection, data, final, scores)
+    is_stored = [*stored.weights] == [network.key for network in networks] and stored.all_rows == final.refitted
     if result != known or not is_stored:
-        _save_selected(study, selected.members, {key: result[key] for key in MODEL_METRICS if key in result}, selection)
+        figures = {key: result[key] for key in MODEL_METRICS if key in result}
+        _save_selected(study, final.members, figures, selection)
         study.writer.write_attribute("result", result)
     return result
 

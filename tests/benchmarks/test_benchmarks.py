@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from sklearn.datasets import load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -32,6 +33,8 @@ from tests.benchmarks import (
     machine,
     measuring,
     overhead,
+    quality,
+    quality_contestants,
     read_scope,
     scaling,
     workload,
