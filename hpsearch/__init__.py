@@ -29,8 +29,8 @@ PUBLIC = {
 }
 
 __all__ = [
-    "ComparisonResult",
     "DNN",
+    "ComparisonResult",
     "DNNClassifier",
     "DNNRegressor",
     "Objective",
