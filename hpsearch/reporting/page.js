@@ -221,7 +221,7 @@
           press(i, own);
           const note = document.getElementById("edge-" + other);
           const { edge } = figures[other].layout.meta;
-          note.textContent = whole ? figures[other].layout.meta.whole.edge : edge;
+          if (note) note.textContent = whole ? figures[other].layout.meta.whole.edge : edge;
         });
         redraw(scales.map(([, other]) => other));
       });

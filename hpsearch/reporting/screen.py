@@ -22,6 +22,7 @@ from hpsearch.reporting.selection import (
     luck,
     network,
     of_trials,
+    trained_on,
     usable_trials,
     uses_of_test_rows,
     why,
@@ -202,6 +203,7 @@ class Screen:
         self.row("", ", ".join(f"{name} {short(value)}" for name, value in best.params.items()))
         self.row("selected", of_trials(record.selected.trials))
         self._more(why(result.get("choice"), metric))
+        self._more(trained_on(result))
         self._more(certainty(record))
         self.row("validation", _validated(record, metric))
         self.row("test", _tested(record.selected.test, metric))
