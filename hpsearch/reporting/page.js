@@ -64,13 +64,26 @@
     });
   };
 
-  // A logarithmic axis keeps as many of its numbers as have room beside each other.
+  // A logarithmic axis keeps as many of its numbers as have room beside each other, the last one always. One with a tick at every
+  // power of ten, whatever it is switched to, has its range from the data.
+  const MOST_TICKS = 12;
   const makeRoom = (axis, width) => {
-    if (axis.type !== "log" || !axis.ticktext) return;
+    if (axis.type !== "log" || !axis.ticktext || (!axis.range && axis.ticktext.length > MOST_TICKS)) return;
+    const ends = axis.range || [Math.log10(axis.tickvals[0]), Math.log10(axis.tickvals.at(-1))];
     const [from, to] = axis.domain || [0.1, 1];
-    const longest = Math.max(...axis.ticktext.map((text) => text.length));
-    const step = Math.ceil((axis.ticktext.length * (6.5 * longest + 12)) / ((to - from) * width));
-    ["tickvals", "ticktext"].forEach((key) => { axis[key] = axis[key].filter((_, i) => i % step === 0); });
+    const scale = ((to - from) * width) / (ends[1] - ends[0] || 1);
+    const room = (text) => 3.25 * Math.max(...text.split("<br>").map((line) => line.length)) + 6; // to either side
+    const ticks = axis.tickvals.map((value, i) => ({ value, text: axis.ticktext[i], at: (Math.log10(value) - ends[0]) * scale, half: room(axis.ticktext[i]) }));
+    const inside = ticks.filter(({ at }) => at > -1 && at < (ends[1] - ends[0]) * scale + 1);
+    const apart = (a, b) => b.at - a.at >= a.half + b.half;
+    const last = inside.at(-1);
+    const kept = [];
+    inside.forEach((tick) => {
+      const isFree = !kept.length || apart(kept.at(-1), tick);
+      if (tick === last || (isFree && apart(tick, last))) kept.push(tick);
+    });
+    axis.tickvals = kept.map(({ value }) => value);
+    axis.ticktext = kept.map(({ text }) => text);
   };
 
   // Where there is no room side by side, what ran across runs down: the first axis on top, low values on the left.
@@ -95,13 +108,23 @@
     Object.assign(copy.layout.margin, { l: 34, r: 34, b: 4 });
   };
 
+  // A replay: the last traces grow; each of its frames says how many of their points it has.
+  const replayed = (traces, replay) => replay.ends.map((ends, i) => {
+    const first = traces.length - ends.length;
+    const grown = ends.map((end, k) => ({ x: traces[first + k].x.slice(0, end), y: traces[first + k].y.slice(0, end) }));
+    return { name: replay.names[i], data: grown, traces: ends.map((end, k) => first + k) };
+  });
+
+  const chosenOf = (name) => chosen[name] ?? (figures[name].layout.meta || {}).start ?? 0;
+  const optionOf = (name) => ((figures[name].layout.meta || {}).switch || [])[chosenOf(name)];
+
   const draw = (name) => {
     const place = document.getElementById("figure-" + name);
-    const figure = figures[name];
+    const option = optionOf(name);
+    const figure = (option && option.figure) || figures[name];
     const copy = screen.matches && !paper ? painted(figure, false) : structuredClone(figure);
     const meta = copy.layout.meta || {};
-    const option = meta.switch && meta.switch[chosen[name] || 0];
-    if (option) {
+    if (option && option.x) {
       copy.data.forEach((trace, i) => Object.assign(trace, { x: option.x[i], y: option.y[i] }));
       copy.layout.xaxis.title.text = option.title;
     }
@@ -119,8 +142,9 @@
     if (width < 520 && copy.layout.xaxis.nticks && !meta.panels) copy.layout.xaxis.nticks = Math.min(copy.layout.xaxis.nticks, NARROW);
     // A narrow legend has more lines; they must not eat the picture.
     const lines = copy.data.filter((trace) => trace.showlegend !== false && trace.name).length;
-    if (width < 520 && !meta.turned) copy.layout.height += meta.panels ? 90 : 16 * Math.max(0, lines - 2);
+    if (width < 520 && !meta.turned && copy.layout.showlegend !== false) copy.layout.height += meta.panels ? 90 : 16 * Math.max(0, lines - 2);
     if (touch.matches) copy.layout.dragmode = false;
+    if (meta.replay) copy.frames = replayed(copy.data, meta.replay);
     delete copy.layout.meta;
     copy.data.forEach((trace) => { if (hidden.has(trace.name)) trace.visible = "legendonly"; });
     const config = { displayModeBar: false, responsive: false, doubleClick: "reset", typesetMath: false }; // a $ in a name is one
@@ -165,7 +189,7 @@
   const buttons = (name) => {
     const meta = figures[name].layout.meta || {};
     const bar = document.getElementById("switch-" + name);
-    const group = (title, labels, act) => {
+    const group = (title, labels, act, first = 0) => {
       const box = document.createElement("span");
       box.setAttribute("role", "group");
       box.setAttribute("aria-label", title);
@@ -174,7 +198,7 @@
         const button = document.createElement("button");
         button.type = "button";
         button.textContent = label;
-        button.setAttribute("aria-pressed", String(i === 0));
+        button.setAttribute("aria-pressed", String(i === first));
         button.addEventListener("click", () => act(i, box));
         box.append(button);
       });
@@ -188,7 +212,7 @@
         chosen[name] = i;
         press(i, box);
         draw(name);
-      });
+      }, chosenOf(name));
     }
     if (meta.whole) {
       const box = group(texts.scale, [texts.fitted, texts.every_value], (i) => {
@@ -224,11 +248,12 @@
   };
 
   const names = Object.keys(figures);
+  const isOpen = (name) => !document.getElementById("figure-" + name).closest("details.more:not([open])");
   const away = (name) => Math.abs(document.getElementById("figure-" + name).getBoundingClientRect().top - window.innerHeight / 3);
   let round = 0;
   // Draws figures one after the other, what the reader looks at first; a later call takes over what an earlier one left.
   const redraw = async (some) => {
-    some.forEach((name) => stale.add(name));
+    some.filter(isOpen).forEach((name) => stale.add(name));
     round += 1;
     const own = round;
     document.documentElement.dataset.settled = "no";
@@ -243,6 +268,23 @@
   };
   const all = () => redraw(names);
 
+  // Figures that are folded are drawn when they are opened; a link to something folded opens it, and so does paper.
+  const folds = [...document.querySelectorAll("details.more")];
+  const inside = (fold) => names.filter((name) => fold.contains(document.getElementById("figure-" + name)));
+  const reveal = async () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const fold = target && target.closest("details.more");
+    if (!fold) return;
+    fold.open = true;
+    redraw(inside(fold));
+    do { await new Promise((done) => setTimeout(done, 20)); } while (document.documentElement.dataset.settled === "no");
+    target.scrollIntoView();
+  };
+  const unfold = () => {
+    folds.forEach((fold) => { fold.dataset.was = fold.open ? "open" : ""; fold.open = true; });
+  };
+  const fold = () => folds.forEach((one) => { one.open = one.dataset.was === "open"; });
+
   let waiting = 0;
   let width = window.innerWidth;
   const listen = () => {
@@ -254,8 +296,10 @@
     });
     screen.addEventListener("change", all);
     trials.listen(() => redraw(names.filter((name) => marking.concerns(figures[name]))));
-    window.addEventListener("beforeprint", () => { paper = true; names.forEach(draw); });
-    window.addEventListener("afterprint", () => { paper = false; all(); });
+    folds.forEach((one) => one.addEventListener("toggle", () => { if (one.open && !paper) redraw(inside(one)); }));
+    window.addEventListener("hashchange", reveal);
+    window.addEventListener("beforeprint", () => { paper = true; unfold(); names.forEach(draw); });
+    window.addEventListener("afterprint", () => { paper = false; fold(); all(); });
   };
 
   const start = async () => {
@@ -264,6 +308,7 @@
     names.forEach(savers);
     listen();
     await all();
+    await reveal();
   };
   start().then(() => { document.documentElement.dataset.drawn = String(names.length); });
 })();

@@ -4,7 +4,7 @@ Each piece is drawn by the macro of `templates/pieces.html` that has its name. A
 spell out hidden characters, so nobody who builds a page handles HTML. Where a builder has nothing to show, it returns None.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,6 +115,7 @@ class FigureSection:
         plot: the figure's data and layout as JSON values.
         numbers: the table behind it.
         above: pieces between the sentences and the figure.
+        level: of the heading; 3 within a chapter.
     """
 
     name: str
@@ -124,6 +125,7 @@ class FigureSection:
     plot: Mapping[str, Any] | None = None
     numbers: Numbers | None = None
     above: Sequence[Any] = ()
+    level: int = 2
 
     @property
     def notes(self) -> list[str]:
@@ -155,11 +157,58 @@ class SideBySide:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section of the page with a heading."""
+    """A section of the page with a heading; its `level` is 3 within a chapter."""
 
     anchor: str
     title: str
     contents: Sequence[Any]
+    level: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Pieces that open when the reader asks for them; figures in it are drawn then. On paper they are open."""
+
+    title: str
+    contents: Sequence[Any]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A part of the page under a heading of its own: pieces that are open, and folded ones at its end."""
+
+    anchor: str
+    title: str
+    contents: Sequence[Any]
+    folded: Folded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RankedCell:
+    """What a method needs or reaches: lines of a value and its interval, its rank, and that in words.
+
+    `rank` is "ahead", "between", "behind", or "" where nobody can be told apart.
+    """
+
+    lines: Sequence[tuple[str, str]]
+    rank: str = ""
+    rank_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTable:
+    """Methods by criteria, coloured by rank; on a narrow page criteria run down and methods across.
+
+    Attributes:
+        title: what the table shows, for those who cannot see it.
+        head: the criteria, the heading of the methods first [columns].
+        rows: a method's name, what it is, and its cells [columns - 1].
+    """
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[tuple[str, str, Sequence[RankedCell]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +273,11 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Warnings:
-    """The box of warnings."""
+    """The box of warnings; `compact`: in small letters."""
 
     title: str
     items: Sequence[str]
+    compact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,15 +324,20 @@ class Page:
     @property
     def plots(self) -> dict[str, Mapping[str, Any]]:
         """Every figure's data and layout by its name."""
-        sections = [piece for piece in self.pieces if isinstance(piece, FigureSection)]
+        sections = [piece for piece in _all_of(self.pieces) if isinstance(piece, FigureSection)]
         return {section.name: section.plot for section in sections if section.plot}
 
     @property
     def rows(self) -> dict[str, Sequence[Sequence[str]]]:
         """The rows that buttons add, by the name of their table."""
-        sections = [piece for piece in self.pieces if isinstance(piece, Section)]
-        found: dict[str, Sequence[Sequence[str]]] = {}
-        for section in sections:
-            tables = [piece for piece in section.contents if isinstance(piece, PageTable)]
-            found |= {table.name: table.more for table in tables if table.more}
-        return found
+        tables = [piece for piece in _all_of(self.pieces) if isinstance(piece, PageTable)]
+        return {table.name: table.more for table in tables if table.more}
+
+
+def _all_of(pieces: Iterable[Any]) -> Iterator[Any]:
+    """Return pieces and all that is in them."""
+    for piece in pieces:
+        if piece is not None:
+            yield piece
+            yield from _all_of(getattr(piece, "contents", ()))
+            yield from _all_of([getattr(piece, "folded", None)])

@@ -8,9 +8,9 @@ from urllib.request import url2pathname
 
 from sqlalchemy import make_url
 
-from hpsearch.errors import UserError, masked
+from hpsearch.errors import UserError, masked, shown
 from hpsearch.storage.failures import storage_errors
-from hpsearch.storage.folders import LOCATION_FILE, STUDY_FILE
+from hpsearch.storage.folders import LOCATION_FILE, STUDY_FILE, study_file
 
 SQLITE = "sqlite:///"
 JOURNAL = "journal:///"
@@ -24,6 +24,11 @@ DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg",
 def sqlite_url(file: Path) -> str:
     """Return the URL of a SQLite file; a `%` or `?` in its name is quoted, since a URL means something else by them."""
     return f"{SQLITE}{str(file).replace('%', '%25').replace('?', '%3F')}"
+
+
+def storage_url(source: str, reports: Path) -> str:
+    """Return the URL of a study's storage, given its URL, its name or its folder."""
+    return source if "://" in source else sqlite_url(study_file(source, reports))
 
 
 def local_file(url: str) -> Path | None:
@@ -132,6 +137,6 @@ def check_location(folder: Path, own: str, advice: str = ANOTHER) -> None:
         owner = (folder / LOCATION_FILE).read_text(encoding="utf-8", errors="replace")
     if owner != own:
         raise UserError(
-            f"{folder} holds the report and the best network of a study kept in {owner}, and this one is kept in {own}. "
+            f"{folder} holds the report and the best network of a study kept in {shown(owner)}, and this one is kept in {shown(own)}. "
             f"{advice}"
         )

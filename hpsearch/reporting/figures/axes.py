@@ -24,7 +24,7 @@ from hpsearch.reporting.figures.points import (
     trial_points,
 )
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, hover, label, name_label, rounded, value_axis
-from hpsearch.reporting.formatting import identifier, number
+from hpsearch.reporting.formatting import domain, identifier, number
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, ranked, space_of, with_value
 from hpsearch.reporting.tables import Frames
@@ -71,7 +71,7 @@ def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     names = [name for name in hyperparameters(record) if name in present][:PANELS]
     if len(ended) < 2 or not names or not ranked(record):
         return None
-    heights = Heights.common(record)
+    heights = Heights.common(record, texts)
     trials = thin(ended, max(150, POINTS // len(names)), heights.metric)
     panels = [
         Panel(name, str(i + 1) if i else "", scale_of(name, record), heights, texts) for i, name in enumerate(names)
@@ -141,7 +141,7 @@ def _dots(panel: Panel, look: Look, group: Sequence[TrialRecord]) -> go.Scatter:
 
 def _point_label(panel: Panel, trial: TrialRecord) -> str:
     metric = panel.heights.metric
-    head = f"{bold_trial(trial.number, panel.texts)}, {label(trial.outcome)}"
+    head = f"{bold_trial(trial.number, panel.texts)}, {label(panel.texts.word(trial.outcome))}"
     lines = [head, f"{name_label(panel.name)} {label(number(trial.params[panel.name]), 30)}"]
     if not trial.failed:
         lines.append(f"{label(metric.name)} {metric.text(trial.value)}")
@@ -210,13 +210,13 @@ def axes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
     if not ranked(record):
         return texts("search.points.none_usable")
     table = frames["hyperparameters"].to_dict("records")
-    edges = [_edge(row, texts) for row in table if row["edge"]]
+    space = space_of(record)
+    edges = [_edge(row, domain(space[row["hyperparameter"]], texts), texts) for row in table if row["edge"]]
     which = "selected" if record.result else "best"
     if len(edges) == 1:
         return texts(f"search.figure.axes.one_edge_{which}", edges=edges[0])
     if edges:
         return texts(f"search.figure.axes.edges_{which}", edges=texts.listing(edges))
-    space = space_of(record)
     ranges = [row for row in table if isinstance(space.get(row["hyperparameter"]), dict)]
     if not ranges:
         return ""
@@ -225,6 +225,6 @@ def axes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
     return texts(f"search.figure.axes.no_edge_{which}", ranges=texts.count("numeric_range", len(ranges)))
 
 
-def _edge(row: dict[str, Any], texts: Texts) -> str:
+def _edge(row: dict[str, Any], allowed: str, texts: Texts) -> str:
     name = identifier(row["hyperparameter"], 40)
-    return texts(f"search.figure.axes.{row['edge']}_edge", name=name, value=number(row["best"]), domain=row["domain"])
+    return texts(f"search.figure.axes.{row['edge']}_edge", name=name, value=number(row["best"]), domain=allowed)

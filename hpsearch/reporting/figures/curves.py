@@ -70,7 +70,7 @@ def _last(frames: Frames, record: StudyRecord) -> float:
 
 def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw the validation metric over the budget: the selected and the best trials, and the middle half of the others."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     leaders = _leaders(record)
     if not leaders:
         return None
@@ -216,7 +216,7 @@ def _span(
 def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say when the best trial came close to its best, and what the band leaves out."""
     leader = best(record)
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     history = _curve(leader)
     if record.foreign:
         return _reported(record, texts)

@@ -28,7 +28,7 @@ def failures(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.
     for one in found:
         rate = texts("search.figure.failures.rate", rate=number(one.rate))
         labels.append(f"{bold_trial(one.trial.number, texts)}<br>{rate}<br>{label(one.trial.detail)}")
-    look = marker(Outcome.DIVERGED, MetricFormat.of(record), 9, 0.85)
+    look = marker(Outcome.DIVERGED, MetricFormat.of(record, texts), 9, 0.85)
     figure = blank(360)
     figure.add_trace(
         go.Scatter(

@@ -52,7 +52,7 @@ def unit(longest: float) -> tuple[str, float]:
 def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw every trial's value and the best so far; the page switches the horizontal axis."""
     valued = with_value(record)
-    heights = Heights.common(record)
+    heights = Heights.common(record, texts)
     if not ranked(record) or len(valued) < 2:
         return None
     trials = thin(valued, MOST, heights.metric)
@@ -103,7 +103,7 @@ def _option(
         key, length = unit(float(part["position"].max()))
     positions = (part["position"].astype(float) / length).tolist()
     known = dict(zip(part["trial"], positions, strict=True))
-    best = _corners(positions, part["best"].tolist())
+    best = corners(positions, part["best"].tolist())
     x = [rounded(known.get(trial.number) for trial in group) for group in drawn]
     return {
         "label": texts(f"search.figure.history.{name}_button"),
@@ -113,7 +113,7 @@ def _option(
     }
 
 
-def _corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[float, float]]:
+def corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[float, float]]:
     """Return the points of a line of steps at which its height changes, and the last one: all that it takes to draw it."""
     known = [(x, float(y)) for x, y in zip(across, up, strict=True) if y is not None]
     line = [point for point in known if isfinite(point[1])]
@@ -128,7 +128,7 @@ def _corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[
 
 def history_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say when the best was found and what the second half of the search still brought."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     ended = with_value(record)
     leader = next(iter(ranked(record)), None)
     if len(ended) < 2 or leader is None or leader.value is None:
@@ -144,7 +144,7 @@ def history_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH)
 
 def _second_half(record: StudyRecord, ended: Sequence[TrialRecord], best: float, texts: Texts) -> str:
     """Say what the second half of the trials improved on the first."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     half = ended[len(ended) // 2].number
     earlier = [trial for trial in ranked(record) if trial.number < half]
     first = [trial.value for trial in earlier if trial.value is not None]
@@ -186,11 +186,11 @@ def _bars(outcome: str, rows: pd.DataFrame, length: float, texts: Texts) -> go.B
     seconds = rows["end"] - rows["start"]
     labels = []
     for number, lasted in zip(rows["trial"], seconds, strict=True):
-        labels.append(f"{bold_trial(number, texts)}, {label(outcome)}<br>{duration(lasted)}")
+        labels.append(f"{bold_trial(number, texts)}, {label(texts.word(outcome))}<br>{duration(lasted)}")
     return bars(
         (seconds / length).tolist(),
         labels,
-        name=label(outcome, 30),
+        name=label(texts.word(outcome), 30),
         customdata=rows["trial"].tolist(),
         base=rounded((rows["start"] / length).tolist()),
         y=rows["place"].tolist(),

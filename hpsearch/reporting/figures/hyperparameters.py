@@ -34,6 +34,7 @@ from hpsearch.reporting.figures.style import (
     share_ticks,
 )
 from hpsearch.reporting.formatting import MetricFormat, identifier, sentence, share, shares, visible
+from hpsearch.reporting.importance import why_unknown
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, ranked
 from hpsearch.reporting.selection import usable_trials
@@ -63,7 +64,8 @@ def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> g
     figure = blank(90 + 34 * len(known), bargap=0.45)
     above, below = known["high"] - known["importance"], known["importance"] - known["low"]
     interval = error_bars(above, below, color=LIGHT["ink"], thickness=1.5, width=4)
-    labels = map(_bar_label, known["hyperparameter"], known["importance"], known["low"], known["high"])
+    columns = (known[name] for name in ("hyperparameter", "importance", "low", "high"))
+    labels = [_bar_label(*row, texts) for row in zip(*columns, strict=True)]
     figure.add_trace(bars(known["importance"], labels, marker={"color": LIGHT["third"]}, error_x=interval))
     figure.update_xaxes(
         axis(texts("search.figure.importance.axis"), rangemode="tozero", **share_ticks(0.0, known["high"].max()))
@@ -74,8 +76,8 @@ def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> g
     return figure
 
 
-def _bar_label(name: str, value: float, low: float, high: float) -> str:
-    return f"<b>{name_label(name)}</b><br>{share(value)}, {shares(low, high)}"
+def _bar_label(name: str, value: float, low: float, high: float, texts: Texts) -> str:
+    return f"<b>{name_label(name)}</b><br>{share(value)}, {shares(low, high, texts)}"
 
 
 def importance_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
@@ -85,21 +87,20 @@ def importance_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLI
         return texts("search.figure.importance.nothing")
     known = table["importance"].notna()
     if not known.any():
-        return f"{sentence(table['note'].iloc[0])}."
+        return f"{sentence(why_unknown(table['hyperparameter'].iloc[0], record, texts))}."
     first, *rest = table[known].to_dict("records")
     rivals = [identifier(row["hyperparameter"], 40) for row in rest if row["high"] >= first["low"]]
     text = texts(
         f"search.figure.importance.{'rivals' if rivals else 'clear'}",
         name=identifier(first["hyperparameter"], 40),
         share=share(first["importance"]),
-        interval=shares(first["low"], first["high"]),
+        interval=shares(first["low"], first["high"], texts),
         rivals=texts.listing(rivals),
     )
-    left_out = table[~known]
+    left_out = table.loc[~known, "hyperparameter"]
     if not len(left_out):
         return text
-    pairs = zip(left_out["hyperparameter"], left_out["note"], strict=True)
-    names = texts.listing([f"{identifier(name, 40)} ({note})" for name, note in pairs])
+    names = texts.listing([f"{identifier(name, 40)} ({why_unknown(name, record, texts)})" for name in left_out])
     return f"{text} {texts('search.figure.importance.left_out', names=names)}"
 
 
@@ -130,7 +131,7 @@ class Space:
 
 def parallel(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw each usable trial as a line through its hyperparameters, the best and the selected ones in front."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     trials = ranked(record)
     names = hyperparameters(record)[:NAMES]
     if len(trials) < FEWEST or len(names) < 2:

@@ -43,7 +43,7 @@ def size(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     sizes = [_size(trial) for trial in trials]
     if len(set(sizes)) < 2:
         return None
-    heights = Heights.common(record)
+    heights = Heights.common(record, texts)
     drawn = thin(sorted(trials, key=lambda trial: trial.number), MOST, heights.metric)
     figure = blank(380)
     names = {"finished": texts("search.points.to_the_end"), BEYOND: role_text(BEYOND, texts)}
@@ -98,7 +98,7 @@ def frontier(trials: Sequence[TrialRecord], metric: MetricFormat) -> list[TrialR
 
 def size_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say which smaller network comes close to the best."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     trials = _sized(record)
     if len(set(map(_size, trials))) < 2:
         return texts("search.figure.size.few")
@@ -124,12 +124,12 @@ def size_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
 def pareto(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw the first objective over the second, with a line through the front; a third one is the colour."""
     trials = with_all_objectives(record)
-    objectives = MetricFormat.objectives(record)
+    objectives = MetricFormat.objectives(record, texts)
     if len(objectives) < 2 or len(trials) < 2:
         return None
     figure = blank(430)
     front = _front(frames)
-    heights = Heights.common(record).holding(trial.values[0] for trial in trials if trial.number in front)
+    heights = Heights.common(record, texts).holding(trial.values[0] for trial in trials if trial.number in front)
     groups = _groups(front, trials, heights)
     shades = _shades(groups, objectives)
     for name, group in groups.items():
@@ -256,7 +256,7 @@ def pareto_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
 def trade_off(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say, for each objective after the first, which trial near the best has the best value in it; "" where there is no other."""
     trials = with_all_objectives(record)
-    objectives = MetricFormat.objectives(record)
+    objectives = MetricFormat.objectives(record, texts)
     if not trials:
         return ""
     return " ".join(_nearby(trials, objectives, place, texts) for place in range(1, len(objectives)))

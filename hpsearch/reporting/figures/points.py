@@ -29,7 +29,7 @@ from hpsearch.reporting.figures.style import (
     within,
 )
 from hpsearch.reporting.formatting import MetricFormat, number
-from hpsearch.reporting.locales import Texts
+from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import space_of, with_value
 from hpsearch.reporting.selection import Mark, marks
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -100,9 +100,9 @@ class Heights:
         return cls(metric, limits(values, metric), limits(values, metric, shown=1.0))
 
     @classmethod
-    def common(cls, record: StudyRecord) -> "Heights":
+    def common(cls, record: StudyRecord, texts: Texts = ENGLISH) -> "Heights":
         """Return the axis that all figures of single trials share."""
-        metric = MetricFormat.of(record)
+        metric = MetricFormat.of(record, texts)
         usable = [trial for trial in record.trials if trial.usable]
         every = cls.of(with_value(record), metric)
         if len(usable) < FEW_USABLE:
@@ -192,10 +192,10 @@ def marker(role: str, metric: MetricFormat, size: float, opacity: float) -> dict
 
 
 def role_text(role: str, texts: Texts) -> str:
-    """Return a role's name in the legend; an outcome is called as the storage has it."""
+    """Return a role's name in the legend; an outcome is called what the language calls it."""
     if role == BEYOND:
         return texts("search.points.beyond")
-    return label(role or texts("search.points.ended"), 30)
+    return label(texts.word(role) or texts("search.points.ended"), 30)
 
 
 def trial_points(
@@ -237,10 +237,10 @@ def trial_label(trial: TrialRecord, metric: MetricFormat, texts: Texts) -> str:
     """Return what a trial's point says: number, outcome, value, hyperparameters."""
     ending = trial.outcome or trial.state
     if trial.failed or ending == "fail":
-        value = label(trial.detail or ending)
+        value = label(trial.detail or texts.word(ending))
     else:
         value = f"{label(metric.name)} {metric.text(trial.value)}"
-    lines = [f"{bold_trial(trial.number, texts)}, {label(ending)}", value]
+    lines = [f"{bold_trial(trial.number, texts)}, {label(texts.word(ending))}", value]
     for name, setting in list(trial.params.items())[:HYPERPARAMETERS]:
         lines.append(f"{name_label(name)} {label(number(setting), 30)}")
     return "<br>".join(lines)
