@@ -36,8 +36,9 @@ def _verdicts(records: Sequence[ComparisonRecord], texts: Texts) -> Section:
         words = [texts(f"judgement.{table[claim]}") if claim in table else "–" for table in judged]
         rows.append([texts(f"claim.{claim}"), *words])
     head = [texts("several.verdicts.claim"), *labels(records)]
-    contents = [Paragraph(texts("several.verdicts.question"), "ask"), PageTable(head, rows)]
-    return Section("verdicts", texts("several.verdicts.title"), contents)
+    title = texts("several.verdicts.title")
+    contents = [Paragraph(texts("several.verdicts.question"), "ask"), PageTable(head, rows, label=title)]
+    return Section("verdicts", title, contents)
 
 
 def _regimes(record: ComparisonRecord, place: int, name: str, texts: Texts) -> Section | None:
