@@ -309,7 +309,7 @@ def search(
         pruner: who ends trials early, a name of `PRUNERS`; "median" by default.
         confirm: so many of the best trials are trained again on fresh seeds, and the best mean wins; 0 for the best trial as it is.
         seeds: on so many fresh seeds each.
-        ensemble: how many of the best networks predict together, where that is better on validation rows than one of them.
+        ensemble: how many networks predict together at most, where that has a lower loss on validation rows than one of them.
         refit: whether the selected networks train once more, on training and validation rows.
         name: keeps the study in the folder `reports/NAME`; the same call goes on with it.
         reports: where studies are kept.

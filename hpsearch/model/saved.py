@@ -221,7 +221,6 @@ def _check(model: Model, tensors: int) -> None:
     outputs = task.outputs(len(model.target_mean), len(model.classes))
     activations = [member.architecture.activation for member in model.members if member.architecture]
     fits = {
-        "no members": bool(model.members),
         "weights of no member": tensors == sum(len(member.weights) for member in model.members),
         "unknown activation": all(activation in ACTIVATIONS for activation in activations),
         "other outputs than the task has": all(member.sizes[-1] == outputs for member in model.members),

@@ -77,7 +77,7 @@ Fit = Callable[[Tensor], Combination]  # from the rows [n] to fit to
 
 def single(held: HeldOut) -> Tensor:
     """Return the shares [C] of the winner alone."""
-    shares = torch.zeros(held.predictions.shape[1])
+    shares = torch.zeros(held.predictions.shape[1], dtype=torch.float64)
     shares[0] = 1
     return shares
 

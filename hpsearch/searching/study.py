@@ -118,7 +118,8 @@ def confirming_runs(config: StudyConfig) -> int:
     """
     asked = config.confirm
     networks = min(asked.ensemble, max(1, asked.trials))
-    return asked.trials * asked.seeds + judging_runs(networks) + networks * asked.refit
+    judging = judging_runs(networks) if asked.trials else 0
+    return asked.trials * asked.seeds + judging + networks * asked.refit
 
 
 def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
@@ -275,8 +276,10 @@ def _confirm(
     study: OpenStudy, search: Search, engine: Engine, observer: Observer
 ) -> tuple[Replicates, list[ConfirmedTrial]]:
     asked = study.config.confirm
+    known = study.writer.read_attribute("result")
+    is_of_earlier_version = bool(known) and "held_out" not in known  # which confirmed the best, like or unlike
     direction = study.data.metric.direction
-    leaders = search.leaders(max(1, asked.trials))
+    leaders = search.leaders(max(1, asked.trials), unlike=asked.ensemble > 1 and not is_of_earlier_version)
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
     replicates = Replicates(
