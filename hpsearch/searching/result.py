@@ -24,7 +24,8 @@
                       together. Of up to 20 classes `classes` and `confusion`: rows by true class (outer) and predicted class (inner).
                       Of more classes `right`, and `pairs`: the most frequent confusions, [true, predicted, rows, rows of the true
                       class]. Of several labels `labels` and `label_counts`: rows without and with each, by whether they were taken
-                      for it: [neither, wrongly taken, missed, both]. Of numbers `points`: [true, predicted] of at most 2,000
+                      for it: [neither, wrongly taken, missed, both]. Of classes too `right_rows`: whether each
+                      row is right, a bit a row, in base64, of at most 50,000 rows. Of numbers `points`: [true, predicted] of at most 2,000
                       rows; `targets`: how many there are, the first is shown; `errors`: half and nine tenths of the rows are
                       no farther off; `tenths`: see `tenths_of`
 
@@ -33,6 +34,7 @@ one answer for every row. Their rows are the test rows, where there are none the
 have trained on the validation rows too: without test rows nothing is said of them then.
 """
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import inf
@@ -69,6 +71,7 @@ from hpsearch.trial import Direction, TrialSpec, derive_seed
 MOST_CLASSES = 20  # of which every pair is counted
 MOST_LABELS = 100  # that are counted, each by itself
 PAIRS = 20
+MOST_BITS = 50_000  # rows of which is kept whether each is right: 8 kilobytes
 POINTS = 2_000
 FEWEST_ROWS = 50  # below which tenths of them say nothing
 Array = npt.NDArray[Any]
@@ -254,9 +257,18 @@ def _classes(data: Data, predictions: Tensor, rows: Rows) -> dict[str, Any]:
     return {"right": int((taken == known).sum()), "pairs": pairs}
 
 
+def _right_rows(predictions: Tensor, rows: Rows) -> dict[str, Any]:
+    """Return whether each row is right, in the order of the rows; nothing of too many rows."""
+    taken, known = (numbers.flatten().cpu() for numbers in labels(predictions, rows.targets))  # [N]
+    if len(known) > MOST_BITS:
+        return {}
+    packed = np.packbits((taken == known).numpy())
+    return {"right_rows": b64encode(packed.tobytes()).decode()}
+
+
 def _details(data: Data, predictions: Tensor, rows: Rows) -> dict[str, Any]:
     if data.classes:
-        return _classes(data, predictions, rows)
+        return {**_classes(data, predictions, rows), **_right_rows(predictions, rows)}
     if data.labels:
         counts = label_counts(predictions, rows.targets).long().flatten(1)  # [L, 4]
         return {"labels": list(data.labels[:MOST_LABELS]), "label_counts": counts[:MOST_LABELS].tolist()}
