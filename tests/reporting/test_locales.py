@@ -76,6 +76,8 @@ ELSEWHERE = {
         "reporting/tables/space.py",
         "storage/records.py",
     ],
+    "chapter": ["comparison/figures/__init__.py"],
+    "standing": ["comparison/analysis/standings.py", "comparison/analysis/times.py", "reporting/regimes.py"],
     "moment": ["comparison/analysis/noise.py", "comparison/figures/appearance.py"],
     "class": ["comparison/analysis/escape.py"],
     "method": ["comparison/analysis/escape.py", "comparison/escape/cells.py", "comparison/escape/teacher.py"],
