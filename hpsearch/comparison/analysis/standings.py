@@ -11,7 +11,7 @@ from functools import partial
 from itertools import permutations
 from math import isfinite
 
-from hpsearch.comparison.analysis.contrasts import cost_ratio, of_first, stopped_short, lead_on_test_rows
+from hpsearch.comparison.analysis.contrasts import cost_ratio, lead_on_test_rows, of_first, stopped_short
 from hpsearch.comparison.analysis.escape import CLASSES, EscapeCell, best_cell, cells, is_fresh, most_escaped, teacher
 from hpsearch.comparison.analysis.measured import Spread, smallest_middle_largest, spread
 from hpsearch.comparison.analysis.quality import quality
