@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import counted, rows_text, shown
+from hpsearch.platforms import show_all_texts
 from hpsearch.progress import COMPILER, EVIDENCE
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.replicates import of_completed_runs, winner_failed
@@ -51,6 +52,7 @@ class Screen:
     """Shows a search as it goes: `status` after every trial, `announce` for a sentence, `conclude` at the end."""
 
     def __init__(self, metric: str, *, stderr: bool = False) -> None:
+        show_all_texts()
         self.console = Console(highlight=False, markup=False, soft_wrap=True, stderr=stderr)
         self.metric = metric
         self.best: int | None = None

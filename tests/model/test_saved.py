@@ -159,11 +159,72 @@ def refused(folder: Path) -> str:
         ({"target_mean": ["x"]}, "could not convert"),
         ({"target_mean": [0.0, 1.0]}, "two lengths"),
         ({"preprocessing": 3}, "not iterable"),
+        ({"target_scale": [0.0]}, "the target divided by 0.0"),
     ],
 )
 def test_a_wrong_description_is_refused(change: dict[str, object], said: str, tmp_path: Path) -> None:
     """What the description says wrongly is told in one line, before a network is made of it."""
     damaged(tmp_path, change)
+    assert said in refused(tmp_path)
+
+
+WRONG_COLUMNS = {
+    "scale of zero": ({"scale": [0.0]}, "divided by 0.0"),
+    "scale below zero": ({"scale": [-1.0]}, "divided by -1.0"),
+    "no number": ({"scale": ["1"]}, "standardised by '1'"),
+    "no mean": ({"mean": [None]}, "standardised by None"),
+    "too many means": ({"mean": [0.0, 1.0]}, "argument 2 is shorter"),
+    "truth as a mean": ({"mean": [True]}, "standardised by True"),
+    "infinite fill": ({"fill": "inf"}, "standardised by 'inf'"),
+    "unknown kind": ({"kind": "colour"}, "unknown kind 'colour'"),
+    "one input more": ({"indicator": True, "mean": [0.0, 0.0], "scale": [1.0, 1.0]}, "gives 6 inputs, its network takes 5"),
+    "a category more": ({"kind": "category", "categories": ["a", "b"], "other": False, "missing": False}, "gives 6 inputs"),
+    "categories that are no text": ({"kind": "category", "categories": [3], "other": False, "missing": False}, "categories of column"),
+    "another's name": ({"name": "1"}, "two columns of one name"),
+    "no name": ({"name": 3}, "a column called 3"),
+    "a date without a format": ({"kind": "date"}, "'format' is missing"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", WRONG_COLUMNS)
+def test_a_preprocessing_that_does_not_fit_is_refused(change: str, tmp_path: Path) -> None:
+    """Whatever its checksum says, a model whose preprocessing is inconsistent is refused when it is loaded, not when it predicts."""
+    column, said = WRONG_COLUMNS[change]
+    _, made = model("multiclass")
+    first, *others = made.preprocessing["columns"]
+    damaged(tmp_path, {"preprocessing": {**made.preprocessing, "columns": [{**first, **column}, *others]}})
+    assert said in refused(tmp_path)
+
+
+IMAGES = {
+    "kind": "images",
+    "version": 1,
+    "shape": [1, 1, 5],
+    "mean": [0.5],
+    "scale": [2.0],
+    "source": "arrays",
+    "divisor": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"shape": [1, 5, 5]}, "gives 25 inputs, its network takes 5"),
+        ({"shape": [1, -1, -5]}, "images of shape"),
+        ({"shape": "abc"}, "images of shape"),
+        ({"mean": [0.5, 0.5]}, "means of 2 channels"),
+        ({"scale": [0]}, "divided by 0"),
+        ({"divisor": 0}, "divided by 0"),
+    ],
+)
+def test_a_preprocessing_of_images_that_does_not_fit_is_refused(
+    change: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    """Shape, means and scales of images have to fit each other and the network; those that do are loaded."""
+    damaged(tmp_path, {"preprocessing": IMAGES})
+    assert load_model(tmp_path).preprocessing == IMAGES
+    damaged(tmp_path, {"preprocessing": {**IMAGES, **change}})
     assert said in refused(tmp_path)
 
 
