@@ -39,6 +39,7 @@ MAY_CHANGE = {  # settings that may differ from run to run
     "confirm.trials",
     "confirm.seeds",
     "confirm.ensemble",
+    "confirm.refit",
     "compare.batch_sizes",
     "compare.trials",
     "compare.seeds",
@@ -46,7 +47,8 @@ MAY_CHANGE = {  # settings that may differ from run to run
     "minima.seeds",  # what was tested at other sizes is tested anew
     "minima.starts",
 }
-ANSWERS = {  # how a file is read: what was found once may be given later, where the rows stay the same
+ANSWERS = {  # how data are read: what was found once may be given later, where the rows stay the same
+    "data.task",
     "data.separator",
     "data.header",
     "data.encoding",
@@ -231,6 +233,9 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _data_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    tasks = (before.get("task"), now.get("task"))
+    if None not in tasks and tasks[0] != tasks[1]:
+        yield f"the task was {tasks[0]}, now {tasks[1]}: --task {tasks[0]} goes on as before"
     if _rows(before) != _rows(now):
         yield f"rows were {_rows(before):,}, now {_rows(now):,}"
     if _width(before) != _width(now):

@@ -1,6 +1,7 @@
 """The course of the search: every trial's value and the best so far, over trials, examples or time; and when each trial ran."""
 
 from collections.abc import Sequence
+from itertools import chain
 from math import isfinite
 from statistics import median
 from typing import Any
@@ -11,12 +12,16 @@ import plotly.graph_objects as go
 from hpsearch.reporting.figures.points import (
     BEYOND,
     Heights,
+    Look,
+    add_scale,
     bold_trial,
-    edge_note,
     marked_trials,
+    once_named,
     rings_of,
+    role_text,
     thin,
     thinned,
+    trial_labels,
     trial_points,
 )
 from hpsearch.reporting.figures.style import LIGHT, SYMBOLS, axis, bars, blank, color, label, rounded
@@ -47,14 +52,18 @@ def unit(longest: float) -> tuple[str, float]:
 def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw every trial's value and the best so far; the page switches the horizontal axis."""
     valued = with_value(record)
-    heights = Heights.common(record)
+    heights = Heights.common(record, texts)
     if not ranked(record) or len(valued) < 2:
         return None
     trials = thin(valued, MOST, heights.metric)
     figure = blank(430, xaxis_title_text=texts("search.figure.history.trial_axis"))
     groups = _grouped(trials, heights)
     drawn = list(groups.values())
-    figure.add_traces([trial_points(role, group, heights, texts) for role, group in groups.items()])
+    names = {role: role_text(role, texts) for role in chain.from_iterable(groups)}
+    for look, group in groups.items():
+        points = trial_points(look, group, heights, names)
+        figure.add_trace(points.update(trial_labels(group, heights.metric, texts)))
+    once_named(figure)
     for mark, own in marked_trials(record, texts):
         figure.add_trace(rings_of(mark, own, lambda trial: trial.number, heights))
         drawn.append(own)
@@ -63,19 +72,18 @@ def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
     figure.add_trace(go.Scatter(mode="lines", name=texts("search.mark.best_so_far"), hoverinfo="skip", line=line))
     for trace, x, y in zip(figure.data, switch[0]["x"], switch[0]["y"], strict=True):
         trace.update(x=x, y=y)
-    figure.update_yaxes(heights.axis(texts))
-    note = edge_note(trials, heights, texts)
-    meta = {"switch": switch, "note": note, "thinned": thinned(len(trials), len(valued), texts)}
-    return figure.update_layout(meta=meta)
+    meta = {"switch": switch, "thinned": thinned(len(trials), len(valued), texts)}
+    return figure.update_layout(meta=meta | add_scale(figure, trials, heights, texts))
 
 
-def _grouped(trials: Sequence[TrialRecord], heights: Heights) -> dict[str, list[TrialRecord]]:
+def _grouped(trials: Sequence[TrialRecord], heights: Heights) -> dict[Look, list[TrialRecord]]:
     """Return the trials by what they are drawn as, known outcomes first and what lies off the scale last."""
-    groups: dict[str, list[TrialRecord]] = {}
+    groups: dict[Look, list[TrialRecord]] = {}
     for trial in trials:
-        groups.setdefault(heights.role(trial), []).append(trial)
-    order = [name for name in dict.fromkeys([*SYMBOLS, *groups]) if name != BEYOND]
-    return {name: groups[name] for name in [*order, BEYOND] if name in groups}
+        groups.setdefault((heights.role(trial), trial.outcome), []).append(trial)
+    known = [*SYMBOLS]
+    places = {name: place for place, name in enumerate(known)} | {BEYOND: len(known) + 1}
+    return dict(sorted(groups.items(), key=lambda pair: places.get(pair[0][0], len(known))))
 
 
 def _axes(frames: Frames) -> list[str]:
@@ -95,7 +103,7 @@ def _option(
         key, length = unit(float(part["position"].max()))
     positions = (part["position"].astype(float) / length).tolist()
     known = dict(zip(part["trial"], positions, strict=True))
-    best = _corners(positions, part["best"].tolist())
+    best = corners(positions, part["best"].tolist())
     x = [rounded(known.get(trial.number) for trial in group) for group in drawn]
     return {
         "label": texts(f"search.figure.history.{name}_button"),
@@ -105,7 +113,7 @@ def _option(
     }
 
 
-def _corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[float, float]]:
+def corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[float, float]]:
     """Return the points of a line of steps at which its height changes, and the last one: all that it takes to draw it."""
     known = [(x, float(y)) for x, y in zip(across, up, strict=True) if y is not None]
     line = [point for point in known if isfinite(point[1])]
@@ -120,7 +128,7 @@ def _corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[
 
 def history_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say when the best was found and what the second half of the search still brought."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     ended = with_value(record)
     leader = next(iter(ranked(record)), None)
     if len(ended) < 2 or leader is None or leader.value is None:
@@ -136,7 +144,7 @@ def history_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH)
 
 def _second_half(record: StudyRecord, ended: Sequence[TrialRecord], best: float, texts: Texts) -> str:
     """Say what the second half of the trials improved on the first."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     half = ended[len(ended) // 2].number
     earlier = [trial for trial in ranked(record) if trial.number < half]
     first = [trial.value for trial in earlier if trial.value is not None]
@@ -178,11 +186,12 @@ def _bars(outcome: str, rows: pd.DataFrame, length: float, texts: Texts) -> go.B
     seconds = rows["end"] - rows["start"]
     labels = []
     for number, lasted in zip(rows["trial"], seconds, strict=True):
-        labels.append(f"{bold_trial(number, texts)}, {label(outcome)}<br>{duration(lasted)}")
+        labels.append(f"{bold_trial(number, texts)}, {label(texts.word(outcome))}<br>{duration(lasted)}")
     return bars(
         (seconds / length).tolist(),
         labels,
-        name=label(outcome, 30),
+        name=label(texts.word(outcome), 30),
+        customdata=rows["trial"].tolist(),
         base=rounded((rows["start"] / length).tolist()),
         y=rows["place"].tolist(),
         width=0.8,
