@@ -130,7 +130,7 @@ def judge_candidates(
         Stopped: a signal ended the training.
     """
     held, usable = _hold_out(candidates, data, study_seed, engine_for, observer)
-    if held is None:
+    if held is None or len(held) < 2:
         return Selection(candidates[:1], figures={"candidates": named(candidates), "rows": 0})
     alone = fitted(held, study_seed, several=False)
     single = _combination(held, alone, [1.0])

@@ -26,7 +26,8 @@ from hpsearch.comparison.stages import updates_in
 from hpsearch.comparison.study import open_comparison, run_comparison, with_recorded_protocol
 from hpsearch.comparison.timing import REPEATS, time_plain_loop
 from hpsearch.config import StudyConfig, check_config
-from hpsearch.data import from_arrays
+from hpsearch.data import load_file
+from hpsearch.data.options import ReadOptions
 from hpsearch.errors import SearchFailed, Stopped, UserError
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.run_options import RunOptions, prepare_data, prepare_engine
@@ -448,11 +449,13 @@ def test_a_row_is_in_one_block_in_every_division(tmp_path: Path) -> None:
     assert counts.min() > 0.4 * counts.mean()
 
 
-def test_rows_of_a_group_are_in_one_block() -> None:
+def test_rows_of_a_group_are_in_one_block(tmp_path: Path) -> None:
     """Rows that belong together are left out together."""
     generator = np.random.default_rng(1)
-    groups = np.repeat(np.arange(30), 4)
-    data = from_arrays(generator.normal(size=(120, 3)), generator.integers(0, 2, 120), groups=groups)
+    lines = [f"{generator.normal():.3f},{row % 3},person {row // 4}" for row in range(120)]
+    table = tmp_path / "people.csv"
+    table.write_text("\n".join(["size,kind,who", *lines]))
+    data = load_file(table, "kind", read=ReadOptions(group="who"))
     assert data.test.units is not None
     units = data.test.units.tolist()
     assert len(set(units)) == len(units) / 4

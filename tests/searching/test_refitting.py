@@ -105,7 +105,9 @@ def test_it_is_said_on_how_many_rows(
     """The model's file and the sentence of screen and page have the rows; of networks that stayed nothing is said."""
     folder, result, _ = refitted
     assert load_model(folder).metrics["rows"] == result["rows"]
-    assert trained_on(result).startswith(f"Trained once more on {result['rows']} rows, training and validation;")
+    assert trained_on(result).startswith(
+        f"Trained once more on {result['rows']} rows, training and validation together;"
+    )
     assert trained_on(own[1]) == ""
 
 

@@ -203,7 +203,8 @@ def ends(arm: EscapeArm, minimum: Minimum, start: Array, key: Any, settings: Tea
     marks = np.array([updates for _, updates in budgets(arm, settings)])
     if arm.method == "sgd":
         return sample_descent(start, teacher, key, arm.learning_rate, int(arm.batch_size), marks)
-    return noisy_descent(start, teacher, key, arm.learning_rate, *gaussian_noise(arm, minimum), marks)
+    factor, deviation = gaussian_noise(arm, minimum)
+    return noisy_descent(start, teacher, key, arm.learning_rate, factor, deviation, marks)
 
 
 def run(

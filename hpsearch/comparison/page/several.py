@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.figures.appearance import target_text
-from hpsearch.comparison.page.opening import glance
+from hpsearch.comparison.page.opening import all_sizes
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import PageTable, Paragraph, Section, Warnings
 from hpsearch.reporting.several import page_of
@@ -36,13 +36,16 @@ def _verdicts(records: Sequence[ComparisonRecord], texts: Texts) -> Section:
         words = [texts(f"judgement.{table[claim]}") if claim in table else "–" for table in judged]
         rows.append([texts(f"claim.{claim}"), *words])
     head = [texts("several.verdicts.claim"), *labels(records)]
-    contents = [Paragraph(texts("several.verdicts.question"), "ask"), PageTable(head, rows)]
-    return Section("verdicts", texts("several.verdicts.title"), contents)
+    title = texts("several.verdicts.title")
+    contents = [Paragraph(texts("several.verdicts.question"), "ask"), PageTable(head, rows, label=title)]
+    return Section("verdicts", title, contents)
 
 
 def _regimes(record: ComparisonRecord, place: int, name: str, texts: Texts) -> Section | None:
     """Return what each batch size of a comparison needed, None where nothing was trained."""
-    section = glance(record, texts)
-    if section is None:
+    sizes = all_sizes(record, texts)
+    if not sizes:
         return None
-    return replace(section, anchor=f"glance-{place + 1}", title=texts("several.verdicts.regimes", name=name))
+    title = texts("several.verdicts.regimes", name=name)
+    named = [replace(piece, label=title) if isinstance(piece, PageTable) else piece for piece in sizes]
+    return Section(f"glance-{place + 1}", title, named)

@@ -16,7 +16,7 @@ from hpsearch.reporting.selection import network
 from hpsearch.reporting.several.contrast import Contrast, basis, contrasts, score_of
 from hpsearch.reporting.several.progress import progress_figure
 from hpsearch.reporting.several.settings import Record, differences, labels, obstacles
-from hpsearch.reporting.study_page import SCRIPT_TEXTS
+from hpsearch.reporting.study_page import script_texts
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.records import Score
 
@@ -60,7 +60,7 @@ def page_of(records: Sequence[Record], first: Sequence[Any], sections: Sequence[
             question="",
             introduction=[],
             pieces=content,
-            script_texts={key: texts(f"page.{key}") for key in SCRIPT_TEXTS},
+            script_texts=script_texts(texts),
         )
     )
 
@@ -102,7 +102,8 @@ def _value_of(record: StudyRecord, judged: str, texts: Texts) -> tuple[str, str]
     value = texts(f"search.headline.{order}_{judged}", value=metric.text(score.value), metric=metric.name)
     if score.low is None or score.high is None:
         return value, ""
-    return value, texts("search.trust.interval", interval=metric.between(score.low, score.high))
+    over = "seeds" if judged == "mean" else "rows"
+    return value, texts(f"search.trust.over_{over}", interval=metric.between(score.low, score.high))
 
 
 def _against(one: Contrast, other: str, judged: str, texts: Texts) -> str:
@@ -130,8 +131,9 @@ def _table(records: Sequence[StudyRecord], texts: Texts) -> pieces.Section:
         cells = {"study": label, **_cells(record, texts)}
         rows.append([cells[name] for name in COLUMNS])
     numeric = [texts(f"several.column.{name}") for name in NUMBERS]
-    table = pieces.PageTable(head, rows, numeric, chosen=_chosen(records), pinned=True)
-    return pieces.Section("studies", texts("several.studies"), [table])
+    title = texts("several.studies")
+    table = pieces.PageTable(head, rows, numeric, chosen=_chosen(records), pinned=True, label=title)
+    return pieces.Section("studies", title, [table])
 
 
 def _chosen(records: Sequence[StudyRecord]) -> int:
@@ -204,7 +206,8 @@ def _winners(records: Sequence[StudyRecord], texts: Texts) -> pieces.Section | N
         return None
     rows = [[identifier(name, 60), *(_value(table, name) for table in params)] for name in names]
     head = [texts("several.winners.name"), *labels(records)]
-    return pieces.Section("winners", texts("several.winners.title"), [pieces.PageTable(head, rows)])
+    title = texts("several.winners.title")
+    return pieces.Section("winners", title, [pieces.PageTable(head, rows, label=title)])
 
 
 def _value(params: dict[str, Any], name: str) -> str:

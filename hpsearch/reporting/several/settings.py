@@ -32,11 +32,12 @@ def differences(records: Sequence[Record], texts: Texts) -> Section:
         values = [_text(table.get(name)) for table in flat]
         if name not in LEFT_OUT and len(set(values)) > 1:
             rows.append([readable(name, 80), *values])
+    title = texts("several.settings.title")
     contents: list[Any] = [Paragraph(texts("several.settings.none"))]
     if rows:
         head = [texts("several.settings.name"), *labels(records)]
-        contents = [Paragraph(texts("several.settings.question"), "ask"), PageTable(head, rows)]
-    return Section("settings", texts("several.settings.title"), contents)
+        contents = [Paragraph(texts("several.settings.question"), "ask"), PageTable(head, rows, label=title)]
+    return Section("settings", title, contents)
 
 
 def _flattened(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
