@@ -54,10 +54,10 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def screen_of(width: int) -> tuple[Screen, io.StringIO]:
+def screen_of(width: int, language: str = "en") -> tuple[Screen, io.StringIO]:
     """Return a screen on a terminal of so many columns, and what it prints."""
     printed = io.StringIO()
-    screen = Screen("")
+    screen = Screen("", Texts(language))
     screen.console = Console(
         highlight=False, markup=False, soft_wrap=True, width=width, file=printed, force_terminal=True, color_system=None
     )
@@ -66,8 +66,8 @@ def screen_of(width: int) -> tuple[Screen, io.StringIO]:
 
 def shown_study(record: StudyRecord, width: int, language: str = "en") -> list[str]:
     """Return the lines of `show` on a terminal of so many columns."""
-    screen, printed = screen_of(width)
-    show_study(screen, StoredStudy(record, running=False, ended=0.0), Texts(language))
+    screen, printed = screen_of(width, language)
+    show_study(screen, StoredStudy(record, running=False, ended=0.0))
     return printed.getvalue().splitlines()
 
 
@@ -133,7 +133,7 @@ def test_next_commands_are_not_broken(tmp_path: Path) -> None:
     for reports, explained in ((REPORTS, True), ("a/rather/long/path/to/the/folder/of/reports", False)):
         screen, printed = screen_of(80)
         words = folder_words("digits-at-night", "digits-at-night", Path(reports))
-        show_next(screen, words, words, tmp_path, Texts())
+        show_next(screen, words, words, tmp_path)
         lines = printed.getvalue().splitlines()
         assert len(lines) == 2
         assert all(("#" in line) == explained for line in lines)
