@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpsearch.comparison.result import ComparisonResult
     from hpsearch.estimators import DNNClassifier, DNNRegressor
     from hpsearch.interactive import SearchResult, load, search
     from hpsearch.objective import Objective
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 PUBLIC = {
+    "ComparisonResult": "hpsearch.comparison.result",
     "DNN": "hpsearch.training.network",
     "DNNClassifier": "hpsearch.estimators",
     "DNNRegressor": "hpsearch.estimators",
@@ -28,6 +30,7 @@ PUBLIC = {
 
 __all__ = [
     "DNN",
+    "ComparisonResult",
     "DNNClassifier",
     "DNNRegressor",
     "Objective",

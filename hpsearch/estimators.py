@@ -41,6 +41,7 @@ from hpsearch.data.tasks import TASKS, class_numbers, class_task
 from hpsearch.data.weights import read_weights
 from hpsearch.errors import UserError, listed, shown
 from hpsearch.model import Model
+from hpsearch.model.intervals import ends_of, half_widths
 from hpsearch.model.models import with_weights
 from hpsearch.model.new_rows import predict_arrays
 from hpsearch.reporting.replicates import of_completed_runs
@@ -428,6 +429,18 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         values = self._predictions(X)
         return values.reshape(len(values), *self._shape)
 
+    def predict_interval(self, X: npt.ArrayLike, level: float = 0.9) -> Floats:
+        """Return the lower and upper end of an interval for each predicted number: [N, 2], of several targets [N, K, 2].
+
+        An interval of a level contains the number in about that share of rows; see `hpsearch.model.intervals`.
+
+        Raises:
+            UserError: nothing was confirmed (confirm=0), so that no errors on held-out rows are known, or the level does not fit.
+        """
+        check_is_fitted(self)
+        half = half_widths(self.model_.combination.errors, level, ())
+        return ends_of(self._predictions(X), half, self._shape)
+
     def _numbers(self, y: Any) -> Any:
         """Return targets that are texts as the numbers that they are."""
         return number_targets(y, ReadOptions(decimal=self.decimal, thousands=self.thousands), "regression")[0]
@@ -451,7 +464,7 @@ def weighted(data: Data, weights: Array, judged: bool) -> Data:
     if not judged:
         return data
     loss = partial(_weighted_log_loss, each.double())
-    return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=loss))
+    return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=loss, row_values=None))
 
 
 def _weighted_log_loss(

@@ -11,12 +11,13 @@ from html import escape
 from pathlib import Path
 from shutil import copytree, rmtree
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
 
+from hpsearch.comparison.result import ComparisonResult
 from hpsearch.config import StudyConfig
 from hpsearch.config.own import OwnCode, label_of
 from hpsearch.data.cells import to_array
@@ -25,12 +26,14 @@ from hpsearch.data.metrics import HALF
 from hpsearch.errors import UserError, counted, rows_text, shown
 from hpsearch.files import folder_name, write_file
 from hpsearch.model import Model, load_model
+from hpsearch.model.intervals import ends_of, half_widths
 from hpsearch.model.models import labels_in, original_labels
 from hpsearch.model.new_rows import predict_arrays
 from hpsearch.model.saved import load_named_model
 from hpsearch.reporting import page, write_report
 from hpsearch.reporting.formatting import MetricFormat
-from hpsearch.reporting.notebook import fragment
+from hpsearch.reporting.notebook import NotebookLine, fragment, in_notebook
+from hpsearch.reporting.plotting import figure_names, figure_of
 from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.selection import of_trials, uses_of_test_rows, why
@@ -40,7 +43,7 @@ from hpsearch.searching.opening import open_study
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.space.hyperparameters import NETWORK
 from hpsearch.storage import ComparisonRecord, StudyRecord
-from hpsearch.storage.folders import STUDY_FILE, model_folder, study_file
+from hpsearch.storage.folders import STUDY_FILE, folder_of, model_folder, study_file
 from hpsearch.storage.opening import load_study
 from hpsearch.storage.reading import read, read_study
 from hpsearch.storage.records import Score
@@ -50,6 +53,7 @@ from hpsearch.training.own import Build
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
+    import plotly.graph_objects as go
 
 TEMPORARY = ", a temporary folder that goes with this result: save(FOLDER), or search with a name, keeps it"
 IMAGES = 3  # dimensions of inputs from which on they are images
@@ -147,6 +151,18 @@ class SearchResult:
             raise UserError("predict_proba: a regression has no classes. Use predict.")
         return predict_arrays(self.model, X, _warn)
 
+    def predict_interval(self, X: npt.ArrayLike, level: float = 0.9) -> npt.NDArray[np.float64]:
+        """Return the lower and upper end of an interval for each predicted number: [N, 2], of several targets [N, K, 2].
+
+        An interval of a level contains the number in about that share of rows; see `hpsearch.model.intervals` for what is
+        guaranteed.
+
+        Raises:
+            UserError: the task is no regression, the model knows no held-out errors, or the level does not fit.
+        """
+        half = half_widths(self.model.combination.errors, level, self.model.classes or self.model.labels)
+        return ends_of(predict_arrays(self.model, X, _warn), half, self._shape)
+
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report and return the page's path: `report.html` in the folder `path`, or `path` itself if it ends in .html.
 
@@ -158,6 +174,20 @@ class SearchResult:
             return write_report(self.record, target)
         write_file(target, page(self.record, frames(self.record)))
         return target
+
+    @overload
+    def plot(self) -> dict[str, str]: ...
+    @overload
+    def plot(self, name: str) -> "go.Figure": ...
+    def plot(self, name: str | None = None) -> "go.Figure | dict[str, str]":
+        """Return a figure of the report, `result.plot("curves")`, as a figure of plotly's; without a name the names that there are.
+
+        Raises:
+            UserError: the study has no such figure (it lists those that there are), or too little to draw it.
+        """
+        if name is None:
+            return figure_names(self.record)
+        return figure_of(self.record, name)
 
     def save(self, folder: str | Path) -> Path:
         """Copy the study (storage, best network, report if there is one) to a new folder and return its path.
@@ -181,9 +211,11 @@ class SearchResult:
             f"in the search: {metric.text(best.value)} (trial {best.trial} of {trials})",
         ]
         if best.mean:
-            lines.append(f"on fresh seeds: {_text(best.mean, metric, 'mean of ' + counted(best.mean.count, 'run'))}")
+            lines.append(
+                f"on fresh seeds: {_text(best.mean, metric, 'mean of ' + counted(best.mean.count, 'run'), 'seeds')}"
+            )
         if best.test:
-            lines.append(f"on test rows: {_text(best.test, metric, rows_text(best.test.count))}")
+            lines.append(f"on test rows: {_text(best.test, metric, rows_text(best.test.count), 'rows')}")
         choice = why(result.get("choice"), metric)
         lines += [choice, uses_of_test_rows(self.record.selected.looks), f"in {self._place}"]
         return "\n  ".join(line for line in lines if line)
@@ -236,7 +268,7 @@ def search(
     target_value: float | None = None,
     seed: int = 0,
     device: str | None = None,
-    verbose: bool = False,
+    verbose: bool | None = None,
 ) -> SearchResult:
     """Search the best network for inputs and targets, and return what was found.
 
@@ -286,7 +318,7 @@ def search(
         target_value: start no trial once the metric has reached it.
         seed: decides everything random.
         device: "cpu", "cuda", "cuda:1"; CUDA where there is one by default.
-        verbose: show the screen of the command.
+        verbose: True shows the screen of the command, False nothing; by default a notebook shows one line that says how far it is.
 
     Raises:
         UserError: something cannot be used; one line says what, and what to do.
@@ -370,8 +402,8 @@ def load(
     model: str = "best",
     storage: str | None = None,
     build: Build | None = None,
-) -> SearchResult:
-    """Return a study that was searched before, by any program or command, as `search` returns its own.
+) -> SearchResult | ComparisonResult:
+    """Return a study that was searched before, by any program or command, as `search` returns its own; or a comparison.
 
     Args:
         study: its name, or the folder that holds it.
@@ -384,16 +416,16 @@ def load(
     Labels are as the model keeps them: whole numbers, numbers, truth values, or text.
 
     Raises:
-        UserError: there is no such study or model (which there are), or it has no result yet, or is a comparison.
+        UserError: there is no such study or model (which there are), or it has no result yet.
         StorageError: a file is missing or damaged, or the storage cannot be reached.
     """
-    folder = model_folder(str(study), Path(reports), model)
     url = storage or sqlite_url(study_file(str(study), Path(reports)))
     record = read(url, None if storage is None else str(study))
     if isinstance(record, ComparisonRecord):
-        raise UserError(f"{record.name!r} is a comparison, which has no best network. Give a search's name.")
+        return ComparisonResult(record, folder_of(str(study), Path(reports)))
     if not record.result:
         raise UserError(f"study {shown(record.name)} has no result yet. Run it to its end first.")
+    folder = model_folder(str(study), Path(reports), model)
     loaded = load_named_model(str(study), Path(reports), model, build)
     return stored_result(record, loaded, folder, storage=storage)
 
@@ -409,19 +441,27 @@ def stored_result(
 
 
 def _search(
-    config: StudyConfig, run_options: RunOptions, given: tuple[Any, Any, Any, Any], verbose: bool, *, temporary: bool
+    config: StudyConfig,
+    run_options: RunOptions,
+    given: tuple[Any, Any, Any, Any],
+    verbose: bool | None,
+    *,
+    temporary: bool,
 ) -> SearchResult:
     """Run or continue the study of a folder; `given` are inputs, targets, their weights, and validation rows of one's own."""
     folder = run_options.folder
     inputs, targets, weights, own_rows = given
     data = array_data(config, run_options, inputs, targets, weights=weights, validation=own_rows)
     screen = Screen(data.metric.name) if verbose else None
+    display: Screen | NotebookLine | None = screen
+    if verbose is None and in_notebook():
+        display = NotebookLine(data.metric.name)
     with open_study(config, run_options, data) as study:
         try:
-            run_interruptibly(study, screen)
+            run_interruptibly(study, display)
         except KeyboardInterrupt:
-            if screen and temporary:
-                screen.announce("nothing is kept of a search without a name; with one (name) the same call goes on")
+            if display and temporary:
+                display.announce("nothing is kept of a search without a name; with one (name) the same call goes on")
             raise
     record = read_study(run_options.storage, config.study.name)
     if screen:
@@ -446,9 +486,9 @@ def _estimate(score: Score | None) -> Estimate | None:
     return Estimate(score.value, score.low, score.high, score.count)
 
 
-def _text(estimate: Estimate, metric: MetricFormat, basis: str) -> str:
-    """Return an estimate as text: its value, what it is taken from, its interval where it is bounded."""
+def _text(estimate: Estimate, metric: MetricFormat, basis: str, over: str) -> str:
+    """Return an estimate as text: its value, what it is taken from, its interval `over` seeds or rows where it is bounded."""
     if estimate.low is None or estimate.high is None:
         return f"{metric.text(estimate.value)} ({basis})"
     interval = metric.between(estimate.low, estimate.high)
-    return f"{metric.text(estimate.value)} ({basis}, 95 % interval {interval})"
+    return f"{metric.text(estimate.value)} ({basis}, 95 % interval over {over} {interval})"

@@ -7,6 +7,7 @@ observer (which engine trains and why, a worker that is lost, a storage that doe
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 EVIDENCE = 3  # trials, or runs of a phase, that have to end before a time left is said
@@ -47,47 +48,85 @@ class SearchStatus:
 class PhaseProgress:
     """The state of one phase of a run: how many of its steps are done.
 
-    `further` counts steps of later phases that take as long each, None where later phases are of another kind.
+    `further` counts steps of later phases that take as long each, None where later phases are of another kind; `recalled` counts the
+    steps that are done without this process, by an earlier one.
     """
 
     name: str
     done: int
     total: int
     further: int | None = None
+    recalled: int = 0
+
+
+class Compiler:
+    """When machine code was last compiled in this process: seconds that say nothing of how fast training is.
+
+    Whoever compiles calls `begin` and `end`, in any thread.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._running = 0
+        self._ended = -inf
+
+    def begin(self) -> None:
+        """Note that a compilation begins."""
+        self._running += 1
+
+    def end(self) -> None:
+        """Note that a compilation is over."""
+        self._running -= 1
+        self._ended = self.clock()
+
+    @property
+    def until(self) -> float:
+        """Until when machine code was compiled, by the clock: now while it still is, -inf before the first time."""
+        return self.clock() if self._running else self._ended
+
+
+COMPILER = Compiler()
 
 
 class Pace:
     """How fast the trials of a search end, from which follows how long the rest takes.
 
-    What comes before the first results (compiling), and the first round of trials, which train beside each other and end together, say
-    nothing about the pace: it is measured from the end of that round on, and known once as many trials again have ended.
+    The first round of trials, which train beside each other and end together, says nothing about the pace: it is measured from the end of
+    that round on, and known once as many trials again have ended. Where something was compiled meanwhile, all of this begins anew.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
-        self.ended = 0
-        self._first_round = 0
+    def __init__(self, compiler: Compiler = COMPILER) -> None:
+        self.compiler = compiler
+        self._begin()
+
+    def _begin(self) -> None:
+        self._began = self.compiler.until
+        self._first_round = 0  # trials
+        self._ended = 0
         self._since = 0.0  # when the first round was over
-        self._seconds = 0.0  # of all trials
-        self._whole = (0, 0.0)  # trials that ran to their end, and their seconds
+        self._seconds = 0.0  # of all trials after it
+        self._whole = (0, 0.0)  # those that ran to their end, and their seconds
 
     def end(self, seconds: float, *, whole: bool, in_flight: int) -> None:
         """Count a trial that ended after so many seconds: whether no pruner ended it, and how many were in training, itself included."""
+        if self.compiler.until > self._began:
+            self._begin()
         self._first_round = self._first_round or in_flight
-        self.ended += 1
+        self._ended += 1
+        if self._ended <= self._first_round:
+            self._since = self.compiler.clock()
+            return
         self._seconds += seconds
         if whole:
             count, total = self._whole
             self._whole = (count + 1, total + seconds)
-        if self.ended == self._first_round:
-            self._since = self.clock()
 
     def left(self, trials: int, further: float) -> float | None:
         """Return the seconds that so many trials take, and `further` ones that run to their end; None before there is evidence."""
-        since = self.ended - self._first_round
+        since = self._ended - self._first_round
         if since < max(EVIDENCE, self._first_round):
             return None
-        each = (self.clock() - self._since) / since
+        each = (self.compiler.clock() - self._since) / since
         return each * (trials + further * self._whole_share)
 
     @property
@@ -96,7 +135,7 @@ class Pace:
         count, total = self._whole
         if not count or not self._seconds:
             return 1.0
-        return (total / count) / (self._seconds / self.ended)
+        return (total / count) / (self._seconds / (self._ended - self._first_round))
 
 
 class Observer(Protocol):

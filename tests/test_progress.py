@@ -6,7 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
-from hpsearch.progress import Pace, PhaseProgress, SearchStatus
+from hpsearch.progress import COMPILER, Compiler, Pace, PhaseProgress, SearchStatus
 from hpsearch.reporting.screen import Screen
 
 
@@ -21,10 +21,10 @@ class Clock:
 
 
 def test_no_time_left_is_said_before_there_is_evidence() -> None:
-    """Neither the compiler's seconds nor the first round, whose trials end together, are a pace: as many trials more are."""
+    """The first round, whose trials end together, is no pace: as many trials more are."""
     clock = Clock()
-    pace = Pace(clock)
-    clock.now += 30.0  # the compiler
+    pace = Pace(Compiler(clock))
+    clock.now += 30.0
     for _ in range(4):
         pace.end(30.0, whole=True, in_flight=4)
         assert pace.left(60, 0) is None
@@ -36,14 +36,55 @@ def test_no_time_left_is_said_before_there_is_evidence() -> None:
     assert pace.left(0, 0) == 0.0
 
 
+def test_seconds_of_the_compiler_are_no_pace() -> None:
+    """Whenever something was compiled the pace is measured anew, also where a kernel is first needed in the midst of a search."""
+    clock = Clock()
+    compiler = Compiler(clock)
+    pace = Pace(compiler)
+
+    def train(trials: int) -> None:
+        for _ in range(trials):
+            clock.now += 0.5
+            pace.end(1.0, whole=True, in_flight=2)
+
+    train(5)
+    assert pace.left(10, 0) == pytest.approx(5.0)
+    compiler.begin()
+    clock.now += 60.0
+    pace.end(1.0, whole=True, in_flight=2)  # another thread trained meanwhile
+    assert pace.left(10, 0) is None
+    clock.now += 5.0
+    compiler.end()
+    pace.end(60.0, whole=True, in_flight=2)  # the trial that waited
+    train(3)
+    assert pace.left(10, 0) is None
+    train(1)
+    assert pace.left(10, 0) == pytest.approx(5.0)
+    assert pace.left(10, 15) == pytest.approx(12.5)  # the trial that waited makes no later one longer
+
+
+def test_numba_says_when_it_compiles() -> None:
+    """The clock of the compiler moves when a kernel is compiled, and not when it runs again."""
+    numba = pytest.importorskip("numba")
+    import hpsearch.training.compiled.jit  # noqa: F401 - it listens to numba
+
+    before = COMPILER.until
+    double = numba.njit(lambda number: 2 * number)
+    assert double(2) == 4
+    compiled = COMPILER.until
+    assert compiled > before
+    assert double(3) == 6
+    assert COMPILER.until == compiled
+
+
 def test_what_follows_the_search_is_counted() -> None:
     """Trainings that follow run to their end: each takes as long as the trials that no pruner ended."""
     clock = Clock()
-    pace = Pace(clock)
+    pace = Pace(Compiler(clock))
     for number in range(9):
         clock.now += 1.0
         pace.end(4.0 if number % 2 else 1.0, whole=number % 2 == 1, in_flight=1)
-    mean = (4 * 4.0 + 5 * 1.0) / 9
+    mean = (4 * 4.0 + 4 * 1.0) / 8  # the first round, of one trial, aside
     assert pace.left(10, 0) == pytest.approx(10.0)
     assert pace.left(10, 15) == pytest.approx(10.0 + 15 * 4.0 / mean)
 
@@ -62,10 +103,24 @@ def test_the_line_of_a_search_has_the_time_left_for_all() -> None:
     assert screen.line(status(0.0)).endswith("trials/s")
 
 
+def test_what_an_earlier_process_did_says_nothing_about_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a resumed phase the time left follows from the steps of this process: 3 in 30 s, 7 to go, beside 90 that were recalled."""
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    screen = Screen("accuracy")
+    printed = io.StringIO()
+    screen.console = Console(file=printed, width=200)
+    for done, recalled in ((0, 0), (91, 90), (92, 90), (93, 90)):
+        screen.phase(PhaseProgress("part", done, 100, recalled=recalled))
+        clock.now += 10.0
+    assert printed.getvalue().splitlines()[-1] == "part: 93/100, 1 min 10 s left of this stage"
+
+
 def test_a_phase_has_its_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """After three steps a phase says how long it still takes, with the later steps that are like its own; each phase begins anew."""
     clock = Clock()
     monkeypatch.setattr(time, "monotonic", clock)
+    monkeypatch.setattr("hpsearch.reporting.screen.COMPILER", Compiler(clock))
     screen = Screen("accuracy")
     printed = io.StringIO()
     screen.console = Console(file=printed, width=200)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_model, add_reports, own_build
+from hpsearch.commands.options import add_model, add_reports, check_output, own_build
 from hpsearch.commands.recorded import show_model
 from hpsearch.errors import look_up
 from hpsearch.storage.folders import folder_of
@@ -22,6 +22,7 @@ def add(command: argparse.ArgumentParser) -> None:
     add_model(command)
     command.add_argument("--format", default="onnx", metavar="NAME", help=HELP)
     command.add_argument("-o", "--output", metavar="FILE", help="the file (default: the study's name, in this folder)")
+    command.add_argument("--force", action="store_true", help="overwrite the file where it is there")
     add_reports(command)
 
 
@@ -32,13 +33,15 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.reporting.formatting import short
     from hpsearch.reporting.screen import Screen
 
-    suffix = look_up(FORMATS, options.format, "format").suffix
+    row = look_up(FORMATS, options.format, "format")
     folder = folder_of(options.study, Path(options.reports))
     name = folder.resolve().name
     if options.model != "best":
         name += f"-{options.model}"
-    path = Path(options.output or f"{name}{suffix}")
+    path = Path(options.output or f"{name}{row.suffix}")
     check_place(options.format, path)
+    for suffix in (row.suffix, *row.beside):
+        check_output(path.with_suffix(suffix), f"model{row.suffix}", force=options.force)
     model = load_named_model(options.study, Path(options.reports), options.model, own_build(options))
     exported = export(model, options.format, path)
     screen = Screen("")

@@ -125,17 +125,18 @@ def _ask_files(model: Model, path: Path, rows: Tensor) -> Tensor:
 class Format:
     """A row of `FORMATS`: the end of a file's name, who writes it and says what it takes, who asks it (rows → predictions).
 
-    `packages` are those that this needs.
+    `beside` are the ends of the names of further files that it writes, `packages` those that this needs.
     """
 
     suffix: str
     write: Callable[[Model, Path], Signature | None]
     ask: Callable[[Model, Path, Tensor], Tensor]
     packages: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 FORMATS = {
     "onnx": Format(".onnx", write_onnx, ask_onnx, ("onnx", "onnxscript", "onnxruntime")),
     "pt2": Format(".pt2", _write_program, _ask_program),
-    "safetensors": Format(".safetensors", _write_files, _ask_files),
+    "safetensors": Format(".safetensors", _write_files, _ask_files, beside=(".json",)),
 }

@@ -5,14 +5,15 @@ from pathlib import PurePath
 
 from hpsearch.reporting.formatting import MetricFormat, sentence
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.pieces import Headline
+from hpsearch.reporting.pieces import Headline, Value
 from hpsearch.reporting.ranking import best, settings_of
 from hpsearch.reporting.selection import usable_trials
-from hpsearch.reporting.summary import scores
+from hpsearch.reporting.summary import result_values, scores
 from hpsearch.reporting.trust import always, beside
 from hpsearch.storage import StudyRecord
 
 REPORTS = PurePath("reports")  # where commands look for studies
+SAID = ("test", "baseline")  # scores that the headline has
 
 
 def headline(record: StudyRecord, texts: Texts = ENGLISH) -> Headline | None:
@@ -46,6 +47,13 @@ def _baseline(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
     if both is None:
         return ""
     return texts("search.headline.baseline", always=sentence(always(record, texts)), value=metric.text(both.baseline))
+
+
+def further_values(record: StudyRecord, texts: Texts = ENGLISH) -> list[Value]:
+    """Return the numbers of a result that its headline has not."""
+    known = scores(record, texts)
+    said = [known[name] for name in SAID if name in known]
+    return [value for value in result_values(record, texts) if value not in said]
 
 
 def next_command(record: StudyRecord, folder: PurePath | None = None) -> str:

@@ -18,7 +18,7 @@ from hpsearch.reporting.selection import network, of_trials
 from hpsearch.reporting.trust import always, beside
 from hpsearch.storage import ComparisonRecord, StudyRecord, TrialRecord
 from hpsearch.storage.folders import BEST, models_in
-from hpsearch.storage.records import StoredStudy
+from hpsearch.storage.records import Score, StoredStudy
 
 TOP = 10  # trials that are shown
 LONGEST_CELL = 14  # characters of a hyperparameter's value
@@ -150,10 +150,10 @@ def _show_headline(screen: Screen, record: StudyRecord, texts: Texts) -> None:
     leader = best(record)
     if test := record.selected.test:
         line = texts("screen.show.test", metric=metric.name, value=metric.text(test.value), rows=_count(test.count))
-        line += _interval(metric, test.low, test.high, texts)
+        line += _interval(metric, "rows", test, texts)
     elif mean:
         line = texts("screen.show.mean", metric=metric.name, value=metric.text(mean.value), seeds=_count(mean.count))
-        line += _interval(metric, mean.low, mean.high, texts)
+        line += _interval(metric, "seeds", mean, texts)
     elif leader:
         key = "foreign_best" if record.foreign else "best"
         line = texts(f"screen.show.{key}", metric=metric.name, value=metric.text(leader.value), trial=leader.number)
@@ -169,11 +169,12 @@ def _count(count: object) -> str:
     return f"{count:,}" if isinstance(count, int) else "–"
 
 
-def _interval(metric: MetricFormat, low: float | None, high: float | None, texts: Texts) -> str:
-    if low is None or high is None:
+def _interval(metric: MetricFormat, over: str, score: Score, texts: Texts) -> str:
+    """Return a score's interval, over `seeds` or `rows`; "" where an end is not known."""
+    if score.low is None or score.high is None:
         return ""
-    first, last = metric.distinct(low, high)
-    return texts("screen.show.interval", low=first.removesuffix(f"{SPACE}%"), high=last)
+    first, last = metric.distinct(score.low, score.high)
+    return texts(f"screen.show.over_{over}", low=first.removesuffix(f"{SPACE}%"), high=last)
 
 
 def _show_selected(screen: Screen, record: StudyRecord, texts: Texts) -> None:

@@ -13,12 +13,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import counted, shown
-from hpsearch.progress import EVIDENCE
+from hpsearch.progress import COMPILER, EVIDENCE
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.replicates import of_completed_runs, winner_failed
 from hpsearch.reporting.selection import (
     all_trials,
+    certainty,
     luck,
     network,
     of_trials,
@@ -26,7 +27,7 @@ from hpsearch.reporting.selection import (
     uses_of_test_rows,
     why,
 )
-from hpsearch.reporting.trust import always, baseline_warning, beside
+from hpsearch.reporting.trust import always, baseline_warning, beside, few_test_rows, mean_intervals
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
@@ -106,18 +107,22 @@ class Screen:
 
     def phase(self, progress: "PhaseProgress") -> None:
         """Bring the bar (or, now and then, a line) of a comparison up to date."""
-        line = f"{self.texts.word(progress.name)}: {progress.done:,}/{progress.total:,}{self._left_of(progress)}"
+        line = self.phase_line(progress)
         if line != self._last_line or self.console.is_terminal:
             self._progress(line, progress.done, progress.total, now=progress.done in (0, progress.total))
+
+    def phase_line(self, progress: "PhaseProgress") -> str:
+        """Return the state of a phase in one line."""
+        return f"{self.texts.word(progress.name)}: {progress.done:,}/{progress.total:,}{self._left_of(progress)}"
 
     def _left_of(self, progress: "PhaseProgress") -> str:
         """Return how long a phase, and later ones of its kind, still take; "" before there is evidence."""
         now = time.monotonic()
-        if self._phase != progress.name:
+        if self._phase != progress.name or COMPILER.until > self._phase_began[1]:
             self._phase = progress.name
-            self._phase_began = (progress.done, now)
+            self._phase_began = (progress.done - progress.recalled, now)
         before, began = self._phase_began
-        done = progress.done - before
+        done = progress.done - progress.recalled - before
         if done < EVIDENCE or progress.done >= progress.total:
             return ""
         steps = progress.total - progress.done + (progress.further or 0)
@@ -225,8 +230,10 @@ class Screen:
         self.row("", ", ".join(f"{name} {short(value)}" for name, value in best.params.items()))
         self.row("selected", of_trials(record.selected.trials, texts))
         self._more(why(result.get("choice"), metric, texts))
+        self._more(certainty(record, texts))
         self.row("validation", _validated(record, metric, texts))
         self.row("test", _tested(record.selected.test, metric, texts))
+        self._more(few_test_rows(record, texts))
         self._more(uses_of_test_rows(record.selected.looks, texts))
         self._baseline(record, metric)
         self.row("report", page)
@@ -387,9 +394,8 @@ def _validated(record: "StudyRecord", metric: MetricFormat, texts: Texts) -> str
     if not mean:
         best = (result.get("search") or {}).get("value", result["validation"])
         return texts("screen.result.best_of", value=metric.named_text(best), trials=trials)
-    ends = ""
-    if mean.low is not None:
-        ends = ", " + texts("screen.result.interval", interval=metric.between(mean.low, mean.high))
+    intervals = mean_intervals(record, texts)
+    ends = f", {intervals}" if intervals else ""
     failed = winner_failed(record, texts)
     lost = f", {failed}" if failed else ""
     return texts(
@@ -409,5 +415,5 @@ def _tested(test: "Score | None", metric: MetricFormat, texts: Texts) -> str:
     rows = texts.count("row", test.count or 0)
     ends = ""
     if test.low is not None:
-        ends = texts("screen.result.interval", interval=metric.between(test.low, test.high)) + ", "
+        ends = texts("screen.result.over_rows", interval=metric.between(test.low, test.high)) + ", "
     return texts("screen.result.test", value=metric.named_text(test.value), interval=ends, rows=rows)

@@ -10,7 +10,7 @@ from typing import Any
 
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
-from hpsearch.reporting.formatting import SPACE, MetricFormat, identifier, number, sentence, visible
+from hpsearch.reporting.formatting import SPACE, MetricFormat, identifier, number, sentence, share, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import Value
 from hpsearch.reporting.ranking import best, settings_of, space_of
@@ -177,12 +177,21 @@ def result_values(record: StudyRecord, texts: Texts = ENGLISH) -> list[Value]:
 
 def _ensemble_values(record: StudyRecord, trials: list[int], texts: Texts) -> list[Value]:
     networks = texts.count("network", len(trials))
-    members = texts("search.result.mean_of_predictions", trials=texts.listing(map(str, trials)))
+    members = _members(record, trials, texts)
     values = [Value(texts("search.result.model"), networks, members), *scores(record, texts).values()]
     parameters = (record.result.get("choice") or {}).get("parameters")
     if parameters:
         return [*values, _size(parameters, texts)]
     return values
+
+
+def _members(record: StudyRecord, trials: list[int], texts: Texts) -> str:
+    """Return the trials of an ensemble, with each network's share where they differ."""
+    shares = (record.result.get("combination") or {}).get("shares") or []
+    if len(set(shares)) < 2:
+        return texts("search.result.mean_of_predictions", trials=texts.listing(map(str, trials)))
+    weighted = [f"{trial} ({share(part)})" for trial, part in zip(trials, shares, strict=True)]
+    return texts("search.result.weighted", trials=texts.listing(weighted))
 
 
 def _size(parameters: int, texts: Texts) -> Value:
@@ -203,7 +212,7 @@ def _test(record: StudyRecord, texts: Texts) -> Value | None:
     remarks = []
     low, high = test.low, test.high
     if low is not None and high is not None:
-        remarks.append(texts("search.trust.interval", interval=metric.between(low, high)))
+        remarks.append(texts("search.trust.over_rows", interval=metric.between(low, high)))
     if test.count:
         remarks.append(texts.count("row", test.count).replace(" ", SPACE))
     name = texts("search.result.test", metric=metric.name)
@@ -218,7 +227,7 @@ def _validation(record: StudyRecord, texts: Texts) -> Value | None:
     name = sentence(texts("search.result.validation", metric=metric.name))
     if mean:
         seeds = "further" if several else "fresh"
-        remark = mean_remark(metric, mean, seeds, winner_failed(record, texts), texts)
+        remark = mean_remark(record, seeds, winner_failed(record, texts), texts)
         return Value(name, metric.text(mean.value), remark)
     leader = best(record)
     if several or leader is None:

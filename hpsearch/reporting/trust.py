@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hpsearch.data.metrics import METRICS
 from hpsearch.reporting.formatting import SPACE, MetricFormat, domain, identifier, number, share, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import best, ended, ranked, settings_of, space_of
@@ -20,6 +21,7 @@ from hpsearch.trial import Outcome
 
 SHOWN = 3  # targets whose means are named
 FEW = 20  # usable trials
+FEW_ROWS = 100  # below which an interval by bootstrap tends to be too short
 LOST = 0.3  # share of failed trials that is worth a warning
 OUTCOMES = ("diverged", "out of memory", "killed its worker", "raised an error", "out of time", FAILED, INFINITE)
 
@@ -107,13 +109,26 @@ def _replicated(metric: MetricFormat, trial: Mapping[str, Any], texts: Texts) ->
     return texts("search.replicates.rest", mean=_estimate(metric, trial, texts), failed=failed)
 
 
-def mean_remark(metric: MetricFormat, mean: Score, seeds: str, failed: str, texts: Texts) -> str:
-    """Return what a mean over `fresh` or `further` seeds is over, how many runs `failed` ("": none), and its interval."""
+def mean_remark(record: StudyRecord, seeds: str, failed: str, texts: Texts) -> str:
+    """Return what the mean over `fresh` or `further` seeds is over, how many runs `failed` ("": none), and its intervals."""
+    mean = record.selected.mean
+    assert mean is not None, "only a mean is remarked on"
     remark = texts("search.trust.mean_over", seeds=texts.count(f"{seeds}_seed", mean.count).replace(" ", SPACE))
     remark = ", ".join(filter(None, [remark, failed]))
-    if mean.low is None or mean.high is None:
-        return remark
-    return f"{remark}, {texts('search.trust.interval', interval=metric.between(mean.low, mean.high))}"
+    intervals = mean_intervals(record, texts)
+    return f"{remark}, {intervals}" if intervals else remark
+
+
+def mean_intervals(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Return the 95 % intervals of the selected model's mean on validation rows, over seeds and over rows, as far as they are known."""
+    metric = MetricFormat.of(record, texts)
+    found = []
+    scores = {"over_seeds": record.selected.mean, "over_rows": record.selected.over_rows}
+    for over, score in scores.items():
+        if score is not None and score.low is not None and score.high is not None:
+            key = f"and_{over}" if found else over
+            found.append(texts(f"search.trust.{key}", interval=metric.between(score.low, score.high)))
+    return ", ".join(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +208,21 @@ def warnings(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Tex
         _ties(record, texts),
         *_replicates(record, texts),
         _optimism(record, texts),
+        few_test_rows(record, texts),
         baseline_warning(record, MetricFormat.of(record, texts), texts),
     ]
     return [line for line in found if line]
+
+
+def few_test_rows(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say that the test value's interval, where it is a bootstrap's, is of few rows; "" where it is not."""
+    test = record.selected.test
+    metric = METRICS.get(str(record.data.get("metric")))
+    by_bootstrap = metric is None or not metric.counts_rows
+    if test is None or not test.count or test.count >= FEW_ROWS or not by_bootstrap:
+        return ""
+    rows = texts.count("row", test.count)
+    return texts("search.warning.few_test_rows", rows=rows, enough=FEW_ROWS, metric=MetricFormat.of(record, texts).name)
 
 
 def _unfinished(record: StudyRecord, texts: Texts) -> str:

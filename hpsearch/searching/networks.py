@@ -20,6 +20,7 @@ from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed, StorageError, UserError, rows_text
 from hpsearch.model import Member, Model, load_model, model_of
+from hpsearch.model.combination import Combination
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import Observer
 from hpsearch.searching.replicates import NetworkKey, TrainedNetwork, Weights
@@ -195,15 +196,25 @@ def refit_best(record: StudyRecord, config: StudyConfig, searched: Data, full: D
     """
     trial = best_trial(record)
     run = train_on_all_rows(record, config, searched, full, engine, (trial.number, None))
+    combination = single_of(record)
     metrics = {
-        "test": score_test(full, [run.member]),
+        "test": score_test(full, [run.member], combination),
         "rows": len(full.training),
         "passes": run.passes,
         "updates": run.updates,
     }
     provenance = provenance_of(full, study=record.name, seed=config.study.seed, trials=[trial.number])
-    model = model_of(full, [run.member], metrics=metrics, provenance={**provenance, "made_by": "refit"})
+    model = model_of(
+        full, [run.member], metrics=metrics, provenance={**provenance, "made_by": "refit"}, combination=combination
+    )
     return Refitted(run, model)
+
+
+def single_of(record: StudyRecord) -> Combination:
+    """Return how the selected single network of a study predicts: its temperature, and its errors on held-out rows."""
+    result = record.result
+    stored = result.get("single") if record.selected.is_ensemble else result.get("combination")
+    return Combination.of(stored, 1)
 
 
 def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: bool) -> int:
@@ -243,8 +254,8 @@ def refit_model(
     if error > _error(model.members, searched, joined(searched.training, searched.validation)):
         return model
     provenance = {**model.provenance, "made_by": "refit"}
-    class_kind = model.class_kind or None
-    return model_of(full, members, metrics=model.metrics, provenance=provenance, class_kind=class_kind)
+    again = model_of(full, members, metrics=model.metrics, provenance=provenance, class_kind=model.class_kind or None)
+    return replace(again, combination=model.combination, single=model.single)
 
 
 def _error(members: Sequence[Member], data: Data, rows: Rows) -> float:

@@ -3,6 +3,10 @@
     trial, seed       the winner, and which of its runs is the single network (a fresh seed; None: its run in the search)
     networks          trial and seed of each network of the selected model: the single network, or an ensemble's, that one first
     choice            how one network and several together were judged (see `ensemble`); None where one network was asked for
+    combination       how the networks predict together: `shares`, `temperature`, `errors` on held-out rows; `single`: how the first of
+                      several predicts by itself
+    held_out          what rows say that trained nothing: which `candidates` were trained for it, how many `rows` there are, the `loss`
+                      there and the `calibrated_loss`, the metric's `value` with its interval over rows; None where nothing was held out
     validation        the single network's value on the validation rows, the best of several runs; of an ensemble its mean in `choice`
     search            the search's best: `trial` and `value`, the best of many
     fresh             the winner's mean over `runs` fresh seeds, with its interval; None where nothing was confirmed
@@ -41,13 +45,14 @@ from hpsearch.data.baseline import baseline, strategy_of
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.data.metrics import confusion, label_counts, labels
 from hpsearch.model import Member
+from hpsearch.model.combination import Combination
 from hpsearch.model.models import versions
-from hpsearch.searching.ensemble import Choice, named
+from hpsearch.searching.ensemble import Selection, named
 from hpsearch.searching.networks import joined
-from hpsearch.searching.replicates import ConfirmedTrial, TrainedNetwork, plain_estimate
+from hpsearch.searching.replicates import ConfirmedTrial, plain_estimate
 from hpsearch.searching.scoring import (
+    combined_prediction,
     made,
-    mean_prediction,
     outputs_of,
     parameters_of,
     parts_of,
@@ -69,15 +74,18 @@ SCORED = ("test", "refit", "baseline", "predicted")  # of the result, that the t
 
 
 def test_scores(
-    known: Mapping[str, Any], data: Data, networks: Sequence[TrainedNetwork], members: Sequence[Member]
+    known: Mapping[str, Any], data: Data, selection: Selection, members: Sequence[Member]
 ) -> dict[str, Any]:
-    """Return the figures on the test rows: the stored ones where an earlier process scored the same networks, else by scoring them now."""
+    """Return the figures on the test rows: the stored ones where an earlier process scored the same model, else by scoring them now."""
     selected = StudyResult.of(known)
     count = selected.looks
-    before = selected.tested.get(tuple((network.trial, network.seed) for network in networks))
+    before = selected.tested.get(tuple((network.trial, network.seed) for network in selection.networks))
+    if Combination.of(known.get("combination"), len(selection.networks)) != selection.combination:
+        before = None
     if before is None:
+        combination = selection.combination
         outputs = [outputs_of(member, predicted_rows(data).inputs) for member in members]
-        scores = {"test": score_test(data, members, outputs), **predicted(data, outputs)}
+        scores = {"test": score_test(data, members, combination, outputs), **predicted(data, outputs, combination)}
         count = count + 1 if len(data.test) else 0
     else:
         scores = {key: known[key] for key in SCORED if key in known} | {"test": before}
@@ -88,14 +96,14 @@ def make_result(
     confirmed: Sequence[ConfirmedTrial],
     best: ConfirmedTrial,
     asked: int,
-    networks: Sequence[TrainedNetwork],
-    choice: Choice | None,
+    selection: Selection,
     data: Data,
     scores: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the result of a study; `best` is the search's best, `asked` how many seeds were asked for."""
     winner = confirmed[0]
-    kept = networks[0]
+    kept = selection.networks[0]
+    choice = selection.choice
     together = None
     mean = winner.mean
     if choice and choice["kept"] == "ensemble":
@@ -113,8 +121,8 @@ def make_result(
         "confirmed": [_confirmed(trial) for trial in confirmed if trial.mean is not None],
         "gaps": _gaps(mean, best, scores.get("test") or {}, data.metric.direction),
         "refitted": bool(data.folds),
-        "networks": named(networks),
-        "choice": choice,
+        "networks": named(selection.networks),
+        **selection.result,
         **scores,
         "parameters": parameters_of(kept.spec),
         **_form(kept.spec),
@@ -189,12 +197,12 @@ def predicted_rows(data: Data) -> Rows:
     return data.validation
 
 
-def predicted(data: Data, outputs: Sequence[Tensor]) -> dict[str, Any]:
+def predicted(data: Data, outputs: Sequence[Tensor], combination: Combination) -> dict[str, Any]:
     """Return `baseline` and `predicted`; `outputs` [N, ...] are those of each network for `predicted_rows`."""
     rows = predicted_rows(data)
     if not len(rows):
         return {"baseline": baseline_figures(data)}
-    predictions = mean_prediction(data, outputs)
+    predictions = combined_prediction(data, outputs, combination)
     details = _details(data, predictions, rows)
     part = "test" if len(data.test) else "validation"
     figures = {"rows": part, "count": len(rows), "networks": len(outputs), **details}

@@ -13,7 +13,7 @@ from hpsearch.model import Member, model_of, save_model
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import SILENT, Observer
 from hpsearch.searching.early_end import EarlyEnd
-from hpsearch.searching.ensemble import Choice, judge_candidates, judging_runs, known_choice
+from hpsearch.searching.ensemble import Selection, judge_candidates, judging_runs, known_selection
 from hpsearch.searching.loop import Search
 from hpsearch.searching.networks import member_of, members_of, stored_weights
 from hpsearch.searching.opening import OpenStudy
@@ -177,14 +177,19 @@ def _save_best(study: OpenStudy, search: Search) -> None:
     _save_selected(study, [member_of(network, best.weights)], {"validation": best.value})
 
 
-def _save_selected(study: OpenStudy, members: Sequence[Member], metrics: Mapping[str, Any]) -> None:
+def _save_selected(
+    study: OpenStudy, members: Sequence[Member], metrics: Mapping[str, Any], selection: Selection | None = None
+) -> None:
     """Write `best.safetensors` and `best.json`: the model with all that it takes to predict, and where it comes from."""
     section = study.config.study
     data = study.data
     trials = [member.trial for member in members]
     provenance = provenance_of(data, study=section.name, seed=section.seed, trials=trials)
     metrics = {"metric": data.metric.name, "direction": data.metric.direction, **metrics}
-    save_model(study.run_options.folder, BEST, model_of(data, members, metrics=metrics, provenance=provenance))
+    model = model_of(data, members, metrics=metrics, provenance=provenance)
+    if selection is not None:
+        model = replace(model, combination=selection.combination, single=selection.single)
+    save_model(study.run_options.folder, BEST, model)
 
 
 def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observer) -> dict[str, Any]:
@@ -203,41 +208,42 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
         trial.best(config.study.seed, data.metric.direction) for trial in confirmed[: config.confirm.ensemble]
     ]
     known = study.writer.read_attribute("result")
-    choice = _choose(study, search, candidates, known, engine_for, observer)
-    networks = candidates[:1]
-    if choice and choice["kept"] == "ensemble":
-        networks = candidates
+    selection = _select(study, search, candidates, known, engine_for, observer)
+    networks = selection.networks
     stored = stored_weights(study.run_options.folder, data, config.study.name, config.code.build)
     members = members_of(networks, {**stored, **replicates.weights()}, data, engine_for, observer)
-    scores = test_scores(known, data, networks, members)
+    scores = test_scores(known, data, selection, members)
     assert search.best is not None, "without a best trial the search has failed"
     best_number = search.best.number
     best = next(trial for trial in confirmed if trial.search_run.number == best_number)
-    result = make_result(confirmed, best, config.confirm.seeds, networks, choice, data, scores)
+    result = make_result(confirmed, best, config.confirm.seeds, selection, data, scores)
     if result != known or [*stored] != [network.key for network in networks]:
-        _save_selected(study, members, {key: result[key] for key in MODEL_METRICS if key in result})
+        _save_selected(study, members, {key: result[key] for key in MODEL_METRICS if key in result}, selection)
         study.writer.write_attribute("result", result)
     return result
 
 
-def _choose(
+def _select(
     study: OpenStudy,
     search: Search,
     candidates: Sequence[TrainedNetwork],
     known: Mapping[str, Any],
     engine_for: Callable[[Data], Engine],
     observer: Observer,
-) -> Choice | None:
-    """Judge one network against several where several were asked for, unless an earlier process did or the time is up."""
-    if len(candidates) == 1:
-        return None
-    if before := known_choice(known, candidates):
+) -> Selection:
+    """Select one network or several by rows that chose nothing, unless an earlier process did.
+
+    The winner it is, and nothing is said of its certainty, where nothing was to be trained again, or the time is up.
+    """
+    if not study.config.confirm.trials:
+        return Selection(candidates[:1])
+    if before := known_selection(known, candidates):
         return before
     if time.monotonic() >= search.deadline:
         observer.announce(
             "time is up: one network is kept, since no ensemble was judged against it; the same command goes on"
         )
-        return None
+        return Selection(candidates[:1])
     return judge_candidates(candidates, study.data, study.config.study.seed, engine_for, observer)
 
 

@@ -81,13 +81,13 @@ def test_in_words(found: SearchResult) -> None:
     assert text.startswith(f"SearchResult: one network (trial {found.best.trial}) of 3 trials, accuracy")
     assert f"trial {found.best.trial} of 3" in text
     assert "The test rows were used once, by the selected model." in text
-    assert "mean of 5 runs, 95 % interval" in text
-    assert "22 rows, 95 % interval" in text
+    assert "mean of 5 runs, 95 % interval over seeds" in text
+    assert "22 rows, 95 % interval over rows" in text
     html = found._repr_html_()
     assert (
         html.count("<circle") == len([v for v in found.trials["value"] if v is not None]) + 1
     )  # and the kept one's ring
-    assert "Test accuracy" in html
+    assert "accuracy on new data" in html
     assert "<script" not in html
     assert "http" not in html
 
@@ -112,6 +112,7 @@ def test_a_kept_study_is_loaded(targets: Any, kind: str, tmp_path: Path) -> None
     """By name or folder a study comes back as it was: figures, trials, predictions and labels of their type."""
     first = hpsearch.search(IRIS.data, targets, name="kept", reports=tmp_path, confirm=0, **QUICK)
     for loaded in (hpsearch.load("kept", reports=tmp_path), hpsearch.load(tmp_path / "kept")):
+        assert isinstance(loaded, SearchResult)
         assert loaded.best == first.best
         pd.testing.assert_frame_equal(loaded.trials, first.trials)
         assert (loaded.predict(IRIS.data) == first.predict(IRIS.data)).all()
@@ -132,6 +133,7 @@ def test_a_study_of_the_command_is_loaded(tmp_path: Path, monkeypatch: pytest.Mo
     assert main(["predict", "tall", "tall.csv"]) == 0
     expected = pd.read_csv("predictions.csv")["prediction"]
     loaded = hpsearch.load("tall")
+    assert isinstance(loaded, SearchResult)
     np.testing.assert_allclose(loaded.predict(pd.read_csv("tall.csv")), expected, rtol=1e-5)
     np.testing.assert_allclose(loaded.predict(frame), expected, rtol=1e-5)
     with pytest.raises(UserError, match=r"no model 'refit' yet\. Make it: python -m hpsearch refit tall"):
@@ -320,7 +322,8 @@ from hpsearch import DNNClassifier, DNNRegressor, SearchResult, load, search
 X: npt.NDArray[np.float64] = np.zeros((20, 3))
 result: SearchResult = search(X, [0, 1] * 10, trials=5, space={"depth": 2}, timeout=3.0, sampler="gp", folds="auto")
 value: float = result.best.value
-kept: SearchResult = load("sales", reports="reports")
+kept = load("sales", reports="reports")
+assert isinstance(kept, SearchResult)
 low: float | None = result.best.test.low if result.best.test else None
 page: str = str(result.report())
 classifier: DNNClassifier = DNNClassifier(trials=5, class_weight="balanced").fit(X, [0, 1] * 10)

@@ -17,7 +17,7 @@ import torch
 from threadpoolctl import threadpool_info
 from torch import Tensor, nn
 
-from hpsearch import Objective, load, search
+from hpsearch import Objective, SearchResult, load, search
 from hpsearch.config import check_config
 from hpsearch.config.own import load_code
 from hpsearch.data import from_arrays
@@ -513,6 +513,7 @@ def test_the_result_of_a_study(tmp_path: Path) -> None:
     assert (result.record.selected.looks, len(result.record.result["confirmed"])) == (1, 2)
     assert result.report().is_file()
     again = load("own", reports=tmp_path, build=dropout)
+    assert isinstance(again, SearchResult)
     assert np.array_equal(again.predict(rows), result.predict(rows))
     with pytest.raises(UserError, match="files hold no code"):
         load("own", reports=tmp_path)

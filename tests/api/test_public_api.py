@@ -11,6 +11,7 @@ import hpsearch
 def test_public_names() -> None:
     """The public names are these; taking one away breaks users."""
     assert dir(hpsearch) == [
+        "ComparisonResult",
         "DNN",
         "DNNClassifier",
         "DNNRegressor",
@@ -26,7 +27,7 @@ def test_public_names() -> None:
 
 def test_unknown_name() -> None:
     """An unknown name raises the usual error and lists the names there are."""
-    with pytest.raises(AttributeError, match="Public names: DNN, DNNClassifier"):
+    with pytest.raises(AttributeError, match="Public names: ComparisonResult, DNN, DNNClassifier"):
         hpsearch.nothing  # noqa: B018
 
 

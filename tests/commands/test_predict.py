@@ -363,6 +363,23 @@ def test_a_study_is_exported(name: str, place: Path, capsys: pytest.CaptureFixtu
     assert "largest difference from torch" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("there", ["it.safetensors", "it.json"])
+def test_an_exported_file_is_not_overwritten(
+    there: str, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is there, also the one that is written beside, is left as it is in one line; --force overwrites it."""
+    (tmp_path / there).write_text("mine")
+    words = ["export", str(place / "sales"), "--format", "safetensors", "-o", str(tmp_path / "it.safetensors")]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert there in error
+    assert "--force" in error
+    assert (tmp_path / there).read_text() == "mine"
+    assert main([*words, "--force"]) == 0
+    assert (tmp_path / there).read_bytes() != b"mine"
+
+
 def test_rows_are_read_as_the_options_say(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Rows that may be read in two ways are read as the study's file, or as the options of `predict` say; wrong ones are one line."""
     expected = predicted(place, "sales.csv")

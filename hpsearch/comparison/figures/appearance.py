@@ -52,11 +52,27 @@ def regime_name(batch_size: int, rows: int, texts: Texts, short: bool = False) -
     return texts(f"regime.{prefix}{regime_of(batch_size, rows)}", batch_size=number(batch_size))
 
 
+def batch_label(batch_size: int, record: ComparisonRecord, texts: Texts, between: str = "<br>") -> str:
+    """Return a batch size as axes have it: `1 SGD`, `16`, `1,257 GD`; without names where other optimizers stand on the axis too."""
+    kind = regime_of(batch_size, record.rows)
+    if kind == "some" or optimizers(record) != ["sgd"]:
+        return number(batch_size)
+    return f"{number(batch_size)}{between}{texts(f'regime.short_{kind}')}"
+
+
 def arm_name(arm: OfArm, record: ComparisonRecord, texts: Texts) -> str:
     """Return what an arm is called: its regime under plain gradient steps, else its batch size, since Adam on one row is no SGD."""
     if arm.optimizer == "sgd":
         return regime_name(arm.batch_size, record.rows, texts)
     return texts("regime.other", batch_size=number(arm.batch_size))
+
+
+def short_name(arm: OfArm, record: ComparisonRecord, texts: Texts) -> str:
+    """Return an arm's name for labels: GD, SGD, a mini-batch with its size."""
+    kind = regime_of(arm.batch_size, record.rows)
+    if arm.optimizer != "sgd" or kind == "some":
+        return arm_name(arm, record, texts)
+    return texts(f"regime.short_{kind}")
 
 
 def sizes_of(items: Iterable[HasBatchSize]) -> set[int]:

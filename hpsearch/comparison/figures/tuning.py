@@ -133,7 +133,7 @@ def _share_panel(record: ComparisonRecord, arms: list[ArmTuning], title: str, te
         shares.append(reaching)
     marker = {"color": colors_of(marks), "size": 10}
     dots = mark_trace(marks, showlegend=False, marker=marker, error_y=interval_bars(shares, LIGHT["ink"]))
-    horizontal = batch_axis(sizes_of(arms), f"{texts('figure.tuning.x_share')}{title}")
+    horizontal = batch_axis(sizes_of(arms), f"{texts('figure.tuning.x_share')}{title}", record, texts)
     return Panel([dots], horizontal, axis(range=[-0.03, 1.03], tickformat=".0%"))
 
 

@@ -11,16 +11,17 @@ import plotly.graph_objects as go
 from hpsearch.reporting.figures.points import (
     BEYOND,
     Heights,
+    Look,
     Scale,
     bold_trial,
-    edge_note,
-    marker,
     rings,
     role_text,
+    scale_meta,
     scale_of,
     spread,
     thin,
     thinned,
+    trial_points,
 )
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, hover, label, name_label, rounded, value_axis
 from hpsearch.reporting.formatting import domain, identifier, number
@@ -33,7 +34,8 @@ PANEL = 230  # pixels high; page.js lays the panels out anew for narrow screens
 COLUMNS = 3
 PANELS = 24
 POINTS = 4000  # in all panels together
-ROLES = ("finished", "pruned", "diverged", BEYOND)
+TICKS = 4  # of the metric's axis
+LOOKS = (("finished",) * 2, ("pruned",) * 2, ("diverged",) * 2, (BEYOND, "finished"), (BEYOND, "pruned"))
 LABELS = 229  # pixels that the narrowest panel of page.js leaves to the labels of its choices
 CHARACTER = 6  # pixels of a label's character, about
 
@@ -54,12 +56,12 @@ class Panel:
             return None
         return self.scale.position(trial.params[self.name]) + spread(trial) * self.scale.spread
 
-    def role(self, trial: TrialRecord) -> str:
+    def look(self, trial: TrialRecord) -> Look:
         """Return as what a trial is drawn: all failures look alike here, and so do all that trained to their end."""
         if trial.failed:
-            return "diverged"
-        own = self.heights.role(trial)
-        return own if own in ROLES else "finished"
+            return "diverged", "diverged"
+        outcome = "pruned" if trial.outcome == "pruned" else "finished"
+        return BEYOND if self.heights.role(trial) == BEYOND else outcome, outcome
 
 
 def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
@@ -81,17 +83,17 @@ def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     named: set[str] = set()
     for i, panel in enumerate(panels):
         across, down = _place(i, len(panels))
-        upright = value_axis(heights.metric, heights.ends, most=4) | {"anchor": f"x{panel.tag}", "domain": down}
+        upright = value_axis(heights.metric, heights.ends, most=TICKS) | {"anchor": f"x{panel.tag}", "domain": down}
         layout |= {f"xaxis{panel.tag}": _below(panel) | {"domain": across}, f"yaxis{panel.tag}": upright}
         for trace in _traces(panel, trials, record):
             first = trace.legendgroup not in named  # each group of traces is once in the legend
             figure.add_trace(trace.update(showlegend=first, xaxis=f"x{panel.tag}", yaxis=f"y{panel.tag}"))
             named.add(trace.legendgroup)
-    notes = [thinned(len(trials), len(ended), texts), edge_note(trials, heights, texts)]
+    notes = [thinned(len(trials), len(ended), texts)]
     if len(hyperparameters(record)) > PANELS:
         notes.append(texts("search.figure.axes.first", panels=PANELS))
     meta = {"panels": len(names), "panel": PANEL, "thinned": " ".join(filter(None, notes))}
-    return figure.update_layout(layout, meta=meta)
+    return figure.update_layout(layout, meta=meta | scale_meta(trials, heights, texts, TICKS))
 
 
 def _place(panel: int, panels: int) -> tuple[list[float], list[float]]:
@@ -105,10 +107,10 @@ def _place(panel: int, panels: int) -> tuple[list[float], list[float]]:
 def _traces(panel: Panel, trials: Sequence[TrialRecord], record: StudyRecord) -> Iterator[go.Scatter]:
     """Yield the traces of a panel: the trials by role, medians of choices, the marked trials' rings."""
     having = [trial for trial in trials if panel.name in trial.params]
-    for role in ROLES:
-        group = [trial for trial in having if panel.role(trial) == role]
+    for look in LOOKS:
+        group = [trial for trial in having if panel.look(trial) == look]
         if group:
-            yield _dots(panel, role, group)
+            yield _dots(panel, look, group)
     medians = _medians(panel, having)
     if medians is not None:
         yield medians
@@ -125,23 +127,16 @@ def _ends(panel: Panel) -> Iterator[dict[str, Any]]:
             yield {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line, **refs}
 
 
-def _dots(panel: Panel, role: str, group: Sequence[TrialRecord]) -> go.Scatter:
-    texts = panel.texts
+def _dots(panel: Panel, look: Look, group: Sequence[TrialRecord]) -> go.Scatter:
     names = {
-        "finished": texts("search.points.to_the_end"),
-        "diverged": texts("search.figure.axes.failed"),
-        BEYOND: role_text(BEYOND, texts),
+        "finished": panel.texts("search.points.to_the_end"),
+        "pruned": role_text("pruned", panel.texts),
+        "diverged": panel.texts("search.figure.axes.failed"),
+        BEYOND: role_text(BEYOND, panel.texts),
     }
-    return go.Scatter(
-        x=rounded(map(panel.x, group)),
-        y=rounded(map(panel.heights.height, group)),
-        mode="markers",
-        name=names.get(role, role),
-        legendgroup=role,
-        cliponaxis=False,
-        marker=marker(role, panel.heights.metric, 6, 0.7),
-        **hover(_point_label(panel, trial) for trial in group),
-    )
+    points = trial_points(look, group, panel.heights, names, 6, 0.7)
+    labels = hover(_point_label(panel, trial) for trial in group)
+    return points.update(x=rounded(map(panel.x, group)), legendgroup=look[0], **labels)
 
 
 def _point_label(panel: Panel, trial: TrialRecord) -> str:

@@ -110,6 +110,7 @@ def _points(what: str, group: Sequence[Row], lines: Sequence[Line], metric: Metr
         mode="markers",
         name=texts(f"search.figure.confirmed.{what.replace(' ', '_')}"),
         marker=MARKS[what],
+        customdata=[row["trial"] for row in group],
         cliponaxis=False,
         **hover(_point_label(row, metric, texts) for row in group),
     )
@@ -134,6 +135,7 @@ def _failed(group: Sequence[Row], lines: Sequence[Line], edge: float, texts: Tex
         mode="markers",
         name=texts("search.figure.confirmed.failed_run"),
         marker=FAILED,
+        customdata=[row["trial"] for row in group],
         cliponaxis=False,
         **hover(texts_of),
     )
@@ -164,7 +166,8 @@ def _point_label(row: Row, metric: MetricFormat, texts: Texts) -> str:
     lines = [f"{name}, {what}", f"{label(metric.name)} {metric.text(row['value'])}"]
     if row["value_low"] is not None:
         interval = metric.between(row["value_low"], row["value_high"])
-        lines.append(texts("search.trust.interval", interval=interval))
+        over = "seeds" if row["what"] == "mean" else "rows"
+        lines.append(texts(f"search.trust.over_{over}", interval=interval))
     if row["kept"] == "yes":
         lines.append(texts("search.mark.selected"))
     return "<br>".join(lines)

@@ -1,6 +1,7 @@
 """The course of the search: every trial's value and the best so far, over trials, examples or time; and when each trial ran."""
 
 from collections.abc import Sequence
+from itertools import chain
 from math import isfinite
 from statistics import median
 from typing import Any
@@ -11,12 +12,16 @@ import plotly.graph_objects as go
 from hpsearch.reporting.figures.points import (
     BEYOND,
     Heights,
+    Look,
+    add_scale,
     bold_trial,
-    edge_note,
     marked_trials,
+    once_named,
     rings_of,
+    role_text,
     thin,
     thinned,
+    trial_labels,
     trial_points,
 )
 from hpsearch.reporting.figures.style import LIGHT, SYMBOLS, axis, bars, blank, color, label, rounded
@@ -54,7 +59,11 @@ def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
     figure = blank(430, xaxis_title_text=texts("search.figure.history.trial_axis"))
     groups = _grouped(trials, heights)
     drawn = list(groups.values())
-    figure.add_traces([trial_points(role, group, heights, texts) for role, group in groups.items()])
+    names = {role: role_text(role, texts) for role in chain.from_iterable(groups)}
+    for look, group in groups.items():
+        points = trial_points(look, group, heights, names)
+        figure.add_trace(points.update(trial_labels(group, heights.metric, texts)))
+    once_named(figure)
     for mark, own in marked_trials(record, texts):
         figure.add_trace(rings_of(mark, own, lambda trial: trial.number, heights))
         drawn.append(own)
@@ -63,19 +72,18 @@ def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
     figure.add_trace(go.Scatter(mode="lines", name=texts("search.mark.best_so_far"), hoverinfo="skip", line=line))
     for trace, x, y in zip(figure.data, switch[0]["x"], switch[0]["y"], strict=True):
         trace.update(x=x, y=y)
-    figure.update_yaxes(heights.axis(texts))
-    note = edge_note(trials, heights, texts)
-    meta = {"switch": switch, "note": note, "thinned": thinned(len(trials), len(valued), texts)}
-    return figure.update_layout(meta=meta)
+    meta = {"switch": switch, "thinned": thinned(len(trials), len(valued), texts)}
+    return figure.update_layout(meta=meta | add_scale(figure, trials, heights, texts))
 
 
-def _grouped(trials: Sequence[TrialRecord], heights: Heights) -> dict[str, list[TrialRecord]]:
+def _grouped(trials: Sequence[TrialRecord], heights: Heights) -> dict[Look, list[TrialRecord]]:
     """Return the trials by what they are drawn as, known outcomes first and what lies off the scale last."""
-    groups: dict[str, list[TrialRecord]] = {}
+    groups: dict[Look, list[TrialRecord]] = {}
     for trial in trials:
-        groups.setdefault(heights.role(trial), []).append(trial)
-    order = [name for name in dict.fromkeys([*SYMBOLS, *groups]) if name != BEYOND]
-    return {name: groups[name] for name in [*order, BEYOND] if name in groups}
+        groups.setdefault((heights.role(trial), trial.outcome), []).append(trial)
+    known = [*SYMBOLS]
+    places = {name: place for place, name in enumerate(known)} | {BEYOND: len(known) + 1}
+    return dict(sorted(groups.items(), key=lambda pair: places.get(pair[0][0], len(known))))
 
 
 def _axes(frames: Frames) -> list[str]:
@@ -183,6 +191,7 @@ def _bars(outcome: str, rows: pd.DataFrame, length: float, texts: Texts) -> go.B
         (seconds / length).tolist(),
         labels,
         name=label(texts.word(outcome), 30),
+        customdata=rows["trial"].tolist(),
         base=rounded((rows["start"] / length).tolist()),
         y=rows["place"].tolist(),
         width=0.8,

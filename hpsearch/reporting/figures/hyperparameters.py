@@ -6,11 +6,22 @@ Drawn with ordinary lines: plotly's own parallel coordinates need WebGL, which c
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.reporting.figures.points import Scale, mark_color, marked_trials, scale_of, spread, thin, thinned
+from hpsearch.reporting.figures.points import (
+    TAG,
+    Scale,
+    bold_trial,
+    mark_color,
+    marked_trials,
+    scale_of,
+    spread,
+    thin,
+    thinned,
+)
 from hpsearch.reporting.figures.style import (
     LIGHT,
     axis,
@@ -28,6 +39,7 @@ from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, ranked
 from hpsearch.reporting.selection import usable_trials
 from hpsearch.reporting.tables import Frames
+from hpsearch.reporting.tables.trials import column
 from hpsearch.storage import StudyRecord, TrialRecord
 
 BINS = (  # colour, width and name of the lines, and the share of the trials, worst first, at which the bin ends
@@ -41,7 +53,6 @@ LINES = 300
 NAMES = 14  # hyperparameters
 FEWEST = 5  # trials
 MISSING = -0.18  # height of a line where the trial lacks the hyperparameter
-TAG = {"bgcolor": LIGHT["surface"], "opacity": 0.88, "borderpad": 1}
 
 
 def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
@@ -129,16 +140,17 @@ def parallel(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.
     order = [trial for trial in reversed(trials) if trial.number in drawn]  # the worst first
     scales = {name: scale_of(name, record) for name in names}
     space = Space(scales, metric, order[0].value or 0.0, order[-1].value or 0.0)
-    figure = blank(430).update_layout(margin={"l": 44, "r": 44, "t": 10, "b": 56}, hovermode=False)
+    figure = blank(430).update_layout(margin={"l": 44, "r": 44, "t": 10, "b": 56}, dragmode=False)
+    template = bold_trial("%{customdata}", texts)
     start = 0
     for color, width, name, until in BINS:
         end = round(until * len(order))
         line = {"color": LIGHT[color], "width": width}
-        figure.add_trace(_lines(order[start:end], space, texts(f"search.figure.parallel.{name}"), line))
+        figure.add_trace(_lines(order[start:end], space, texts(f"search.figure.parallel.{name}"), line, template))
         start = end
     for mark, own in marked_trials(record, texts):
         line = {"color": mark_color(mark), "width": 3.2, "dash": "solid" if mark.selected else "dash"}
-        figure.add_trace(_lines(own, space, mark.name, line))
+        figure.add_trace(_lines(own, space, mark.name, line, template))
     missing = _missing(order, names, texts)
     poles = [_pole(at) for at in range(len(names) + 1)]
     # All at once: plotly checks every annotation again whenever one is added.
@@ -148,18 +160,38 @@ def parallel(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.
     figure.update_yaxes(axis(visible=False, range=[-0.24 if missing else -0.08, 1.06]))
     columns = len(names) + 1
     turned = {"below": 92 * columns, "height": 84 * columns + 60}
-    return figure.update_layout(meta={"turned": turned, "thinned": thinned(len(order), len(trials), texts)})
+    meta = {"turned": turned, "brush": _brush(space), "note": texts("search.figure.parallel.brush")}
+    meta["thinned"] = thinned(len(order), len(trials), texts)
+    return figure.update_layout(meta=meta)
 
 
-def _lines(group: Sequence[TrialRecord], space: Space, name: str, line: Mapping[str, object]) -> go.Scatter:
+def _brush(space: Space) -> list[dict[str, Any]]:
+    """Return what the page needs to turn a range of an axis into a condition: the axis' column, its ends or its choices."""
+    found: list[dict[str, Any]] = []
+    for name, scale in space.scales.items():
+        heading = identifier(column(name), 60)  # of the table of trials
+        if scale.categories:
+            found.append({"name": heading, "choices": [visible(choice) for choice in scale.categories]})
+        else:
+            found.append({"name": heading, "ends": [scale.low, scale.high], "log": scale.log})
+    found.append({"name": space.metric.name, "ends": [space.worst, space.best], "log": False})
+    return found
+
+
+def _lines(
+    group: Sequence[TrialRecord], space: Space, name: str, line: Mapping[str, object], template: str
+) -> go.Scatter:
     """Return one trace with a line for each trial, gaps between them."""
     x: list[float | None] = []
     y: list[float | None] = []
+    numbers: list[int | None] = []
     for trial in group:
         heights = space.heights(trial)
         x += [*map(float, range(len(heights))), None]
         y += [*(round(height, 4) for height in heights), None]
-    return go.Scatter(x=x, y=rounded(y), mode="lines", opacity=0.9, hoverinfo="skip", name=name, line=line)
+        numbers += [*repeat(trial.number, len(heights)), None]
+    shown = {"hovertemplate": f"{template}<extra></extra>"}
+    return go.Scatter(x=x, y=rounded(y), mode="lines", opacity=0.9, name=name, line=line, customdata=numbers, **shown)
 
 
 def _note(at: int, height: float, text: str, size: int, color: str, **more: str) -> dict[str, Any]:

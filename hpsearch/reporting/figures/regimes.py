@@ -90,4 +90,4 @@ def regimes_pieces(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
     body = cells(table, MetricFormat.of(record, texts))
     names = [regime_name(one, texts) for one in sampled(record)]
     rows = [[name, *row[1:]] for name, row in zip(names, body, strict=True)]
-    return [pieces.PageTable(head, rows, head[1:]), command]
+    return [pieces.PageTable(head, rows, head[1:], label=texts("search.figure.regimes.title")), command]

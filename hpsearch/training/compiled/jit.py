@@ -7,6 +7,9 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy.typing as npt
+from numba.core import event
+
+from hpsearch.progress import COMPILER
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -16,14 +19,39 @@ Array = npt.NDArray[Any]
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 # "numpy": a division by zero gives infinity; a check of each division would keep loops from being vectorised
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
+EXACT: dict[str, Any] = {**OPTIONS, "fastmath": False}  # rounded as Python rounds
+
+
+class _CompilerEvents(event.Listener):  # type: ignore[misc]  # numba has no types
+    """Tells `COMPILER` when numba compiles; code that lies on disk is loaded without an event."""
+
+    def on_start(self, happened: event.Event) -> None:
+        """Note that a compilation begins."""
+        COMPILER.begin()
+
+    def on_end(self, happened: event.Event) -> None:
+        """Note that a compilation is over."""
+        COMPILER.end()
+
+
+event.register("numba:compile", _CompilerEvents())
 
 
 def compiled(function: Function) -> Function:
     """Compile a function that Python calls, when it is first called, once for each type of its arguments."""
+    return _compiled(function, OPTIONS)
+
+
+def compiled_exactly(function: Function) -> Function:
+    """Compile a function likewise, with every operation in its own order and rounded as Python rounds it."""
+    return _compiled(function, EXACT)
+
+
+def _compiled(function: Function, options: dict[str, Any]) -> Function:
     try:
-        made = numba.njit(cache=True, **OPTIONS)(function)
+        made = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for machine code can be written to
-        return cast("Function", numba.njit(**OPTIONS)(function))
+        return cast("Function", numba.njit(**options)(function))
     _drop_stale_code(made)
     return cast("Function", made)
 

@@ -1,0 +1,33 @@
+"""A figure of a comparison by its name, as a program or a notebook has it: a figure of plotly's with its title."""
+
+import plotly.graph_objects as go
+
+from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure
+from hpsearch.errors import UserError, look_up
+from hpsearch.reporting.formatting import sentence
+from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.reporting.plotting import titled
+from hpsearch.storage import ComparisonRecord
+
+
+def comparison_figures(record: ComparisonRecord) -> dict[str, ComparisonFigure]:
+    """Return the figures that belong to what was asked, by name: of the escape tests, of a comparison on data, or both."""
+    found = {}
+    for row in COMPARISON_FIGURES:
+        asked = record.minima if row.name.startswith("escape_") else record.arms
+        if asked:
+            found[row.name] = row
+    return found
+
+
+def comparison_figure(record: ComparisonRecord, name: str, texts: Texts = ENGLISH) -> go.Figure:
+    """Return a figure of a comparison.
+
+    Raises:
+        UserError: the comparison has no such figure (it lists those that there are), or too little to draw it.
+    """
+    row = look_up(comparison_figures(record), name, "figure")
+    drawn = row.draw(record, texts)
+    if drawn is None:
+        raise UserError(f"figure '{name}': {' '.join(row.reading(record, texts).splitlines())}")
+    return titled(drawn, texts.get(f"figure.{name}.title", sentence(row.description)))
