@@ -58,7 +58,7 @@ def state(stored: StoredStudy) -> str:
 def study_row(name: str, stored: StoredStudy, texts: Texts) -> list[Text]:
     """Return a line on a study: name, data and task, trials, score, state and the day of its last trial."""
     record = stored.record
-    kind = record.data.get("task")
+    kind = texts.word(str(record.data.get("task") or ""))
     if isinstance(record, ComparisonRecord):
         kind = texts("screen.list.comparison")
     data = ", ".join(visible(part, 30) for part in (record.data.get("name"), kind) if part)
@@ -283,7 +283,7 @@ def show_next(screen: Screen, words: Sequence[str], stored: Sequence[str], folde
     if first:
         lines.append((command(first, *stored, *asked), texts(f"screen.next.{first}")))
     if BEST in models_in(folder):
-        lines.append((command("predict", words[0], NEW_ROWS, *words[1:]), texts("screen.next.predict")))
+        lines.append((command("predict", words[0], NEW_ROWS, *words[1:], *asked), texts("screen.next.predict")))
         lines.append((command("refit", *stored), texts("screen.next.refit")))
     width = max(cell_len(line) for line, _ in lines)
     explained = [f"{line}{' ' * (width - cell_len(line))}  # {purpose}" for line, purpose in lines]
