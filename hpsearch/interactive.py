@@ -260,6 +260,7 @@ def search(
     confirm: int | None = None,
     seeds: int | None = None,
     ensemble: int = 1,
+    refit: bool = True,
     name: str | None = None,
     reports: str | Path = "reports",
     timeout: float | None = None,
@@ -308,7 +309,8 @@ def search(
         pruner: who ends trials early, a name of `PRUNERS`; "median" by default.
         confirm: so many of the best trials are trained again on fresh seeds, and the best mean wins; 0 for the best trial as it is.
         seeds: on so many fresh seeds each.
-        ensemble: how many of the best networks predict together, where that is better on validation rows than one of them.
+        ensemble: how many networks predict together at most, where that has a lower loss on validation rows than one of them.
+        refit: whether the selected networks train once more, on training and validation rows.
         name: keeps the study in the folder `reports/NAME`; the same call goes on with it.
         reports: where studies are kept.
         timeout: start no trial after so many seconds.
@@ -364,7 +366,7 @@ def search(
             "patience": patience,
             "target_value": target_value,
         },
-        "confirm": {"trials": confirm, "seeds": seeds, "ensemble": ensemble},
+        "confirm": {"trials": confirm, "seeds": seeds, "ensemble": ensemble, "refit": refit},
     }
     config = array_config("digits" if images else "table", given, "search").with_code(code)
     given_data = (inputs, targets, sample_weight, own_rows)

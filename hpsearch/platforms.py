@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 ENDING_SIGNALS = (signal.SIGTERM, *HANGUP)  # a scheduler's, which kills what does not end
@@ -46,6 +47,48 @@ def peak_memory() -> int | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, others KiB
+
+
+def address_space_left() -> int | None:
+    """Return the bytes of address space that this process may still take (`ulimit -v`); None where there is no limit."""
+    limit = address_space()
+    if limit is None:
+        return None
+    with suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        return max(0, limit - pages * os.sysconf("SC_PAGE_SIZE"))
+    return limit
+
+
+def address_space() -> int | None:
+    """Return the bytes of address space that this process may have in all (`ulimit -v`); None where there is no limit."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit in (resource.RLIM_INFINITY, -1) else limit
+
+
+def show_all_texts() -> None:
+    """Have the standard output show a `?` for a character that its encoding has not, as ASCII has few, where it would raise."""
+    stream = sys.stdout
+    if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace")
+
+
+def can_others_write(folder: Path) -> bool:
+    """Whether other users than this one and the system's can put files into a folder, or into one beneath it; False on Windows."""
+    if not hasattr(os, "geteuid"):
+        return False
+    for place in (folder, *(inner for inner in folder.glob("*") if inner.is_dir())):
+        with suppress(OSError):  # it is not there
+            status = place.stat()
+            if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o002:
+                return True
+            if status.st_mode & 0o020 and status.st_gid not in (0, os.getegid()):
+                return True
+    return False
 
 
 def is_running(pid: int) -> bool:

@@ -69,8 +69,8 @@ COMMANDS = {  # name → its row, in the order of --help; the rows of a group st
     "open": CommandRow(LOOK, "open a study's report in the browser", ("open digits",)),
     "report": CommandRow(
         LOOK,
-        "make a study's report again, from its storage",
-        ("report digits", "report sqlite:///any.db --study tuned"),
+        "make a study's report again, from its storage; of several studies one page side by side",
+        ("report digits", "report digits wider", "report sqlite:///any.db --study tuned"),
     ),
     "dashboard": CommandRow(LOOK, "show a study in optuna-dashboard, on this machine", ("dashboard digits",)),
     "log": CommandRow(

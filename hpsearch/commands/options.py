@@ -281,19 +281,21 @@ def reading_of(options: argparse.Namespace) -> dict[str, Any]:
     return {**given, "columns": columns} if columns else given
 
 
-def check_output(path: Path, example: str, *, force: bool) -> None:
+def check_output(path: Path, example: str, *, force: bool, option: str = "-o") -> None:
     """Refuse a file that cannot be made, or is there already and is not to be overwritten; `example` is a name for one.
+
+    `option` is the one that gives the file.
 
     Raises:
         UserError: it is.
     """
     given = shown(str(path))
     if path.is_dir():
-        raise UserError(f"{given} is a folder. Give a file, e.g. -o {path / example}.")
+        raise UserError(f"{given} is a folder. Give a file, e.g. {option} {path / example}.")
     if not path.parent.is_dir():
-        raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another -o.")
+        raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another {option}.")
     if path.exists() and not force:
-        raise UserError(f"{given} is there already. Give another file (-o FILE), or --force to overwrite it.")
+        raise UserError(f"{given} is there already. Give another file ({option} FILE), or --force to overwrite it.")
 
 
 def add_model(command: argparse.ArgumentParser) -> None:

@@ -1,12 +1,14 @@
 """`predict`: a study's model on new rows, the predictions as CSV."""
 
 import argparse
+import codecs
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from hpsearch.commands.options import (
     add_language,
@@ -225,6 +227,26 @@ def _show_result(
         screen.row("", texts("screen.predict.own_metric", metric=chosen))
 
 
+class TerminalText(io.RawIOBase):
+    """A terminal as a file of UTF-8: line ends stay, all other control characters, which a terminal would obey, are spelled out."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self.terminal = terminal
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def writable(self) -> bool:
+        """Whether it can be written: always."""
+        return True
+
+    def write(self, content: Any, /) -> int:
+        """Show bytes, and return how many they are."""
+        from hpsearch.reporting.formatting import visible
+
+        lines = self.decoder.decode(bytes(content)).split("\n")
+        self.terminal.write("\n".join(visible(line, None) for line in lines))
+        return len(content)
+
+
 @contextmanager
 def _open_output(output: str) -> Iterator[BinaryIO]:
     """Open the output: a file, which appears complete or not at all, or the standard output, whose reader may leave early."""
@@ -233,7 +255,10 @@ def _open_output(output: str) -> Iterator[BinaryIO]:
             yield file
         return
     try:
-        yield sys.stdout.buffer
+        if sys.stdout.isatty():
+            yield cast("BinaryIO", TerminalText(sys.stdout))
+        else:
+            yield sys.stdout.buffer
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would flush it again at its end

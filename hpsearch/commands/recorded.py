@@ -12,7 +12,7 @@ from hpsearch.commands.options import REPORTS, own_code, reading_of
 from hpsearch.errors import UserError, masked
 from hpsearch.files import folder_name
 from hpsearch.storage import ComparisonRecord, StudyRecord
-from hpsearch.storage.folders import folder_of, study_file
+from hpsearch.storage.folders import folder_of
 
 if TYPE_CHECKING:
     from hpsearch.model import Model
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 
 def url_of(source: str, reports: Path) -> str:
     """Return the URL of a study's storage, given its URL, its name or its folder."""
-    from hpsearch.storage.urls import sqlite_url
+    from hpsearch.storage.urls import storage_url
 
-    if "://" in source:
-        return source
-    return sqlite_url(study_file(source, reports))
+    return storage_url(source, reports)
 
 
 def folder_words(source: str, name: str, reports: Path) -> list[str]:
@@ -131,6 +129,23 @@ def write_page_of(record: StudyRecord | ComparisonRecord, folder: Path, language
     from hpsearch.reporting import write_report
 
     return write_report(record, folder, language)
+
+
+def page_of(record: StudyRecord | ComparisonRecord, language: str) -> str:
+    """Return the page of what was read as text."""
+    from hpsearch.reporting.locales import Texts
+    from hpsearch.reporting.rendering import reading_record
+
+    texts = Texts(language)
+    with reading_record(record.name):
+        if isinstance(record, ComparisonRecord):
+            from hpsearch.comparison.page import page as comparison_page
+
+            return comparison_page(record, texts)
+        from hpsearch.reporting import page
+        from hpsearch.reporting.tables import frames
+
+        return page(record, frames(record), texts)
 
 
 def show_model(screen: "Screen", head: str, text: str, model: "Model") -> None:

@@ -30,4 +30,21 @@ def comparison_figure(record: ComparisonRecord, name: str, texts: Texts = ENGLIS
     drawn = row.draw(record, texts)
     if drawn is None:
         raise UserError(f"figure '{name}': {' '.join(row.reading(record, texts).splitlines())}")
+    _animate(drawn)
     return titled(drawn, texts.get(f"figure.{name}.title", sentence(row.description)))
+
+
+def _animate(figure: go.Figure) -> None:
+    """Give a figure the frames of its replay, which a report's page makes by itself: the last traces, grown."""
+    replay = (figure.layout.meta or {}).get("replay")
+    if not replay:
+        return
+    places = list(range(len(figure.data)))[-len(replay["ends"][0]) :]
+    frames = []
+    for name, ends in zip(replay["names"], replay["ends"], strict=True):
+        grown = []
+        for place, end in zip(places, ends, strict=True):
+            trace = figure.data[place]
+            grown.append(go.Scatter(x=trace.x[:end], y=trace.y[:end]))
+        frames.append(go.Frame(name=name, data=grown, traces=places))
+    figure.frames = frames

@@ -11,7 +11,7 @@ category, days since 1970 for a date, NaN where a cell is missing.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from math import prod, tau
+from math import isfinite, prod, tau
 from typing import Any
 
 import torch
@@ -126,6 +126,65 @@ def transform_of(preprocessing: Mapping[str, Any]) -> nn.Module:
         return TRANSFORMS[kind](preprocessing)
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise StorageError(f"the model's preprocessing is damaged: {error!r}. Copy its files again.") from None
+
+
+def check_preprocessing(preprocessing: Mapping[str, Any], inputs: int) -> None:
+    """Refuse a preprocessing that does not make so many inputs, each of a number by a scale above 0.
+
+    Raises:
+        StorageError, ValueError, TypeError, KeyError: what is wrong with it.
+    """
+    if preprocessing["kind"] == "images":
+        shape = [*preprocessing["shape"]]
+        if len(shape) < 2 or not all(type(size) is int and size > 0 for size in shape):
+            raise ValueError(f"images of shape {shown(shape)}")
+        if len(preprocessing["mean"]) != shape[0]:
+            raise ValueError(f"means of {len(preprocessing['mean'])} channels, images have {shape[0]}")
+        check_scale("images", preprocessing["mean"], preprocessing["scale"])
+        check_scale("images", [0], [preprocessing.get("divisor", 1)])
+    else:
+        for column in preprocessing["columns"]:
+            _check_column(column)
+        names = [column["name"] for column in preprocessing["columns"]]
+        if len(set(names)) < len(names):
+            raise ValueError("two columns of one name")
+    made = transform_of(preprocessing).inputs
+    if made != inputs:
+        raise ValueError(f"its preprocessing gives {made} inputs, its network takes {inputs}")
+
+
+def _check_column(column: Mapping[str, Any]) -> None:
+    name = column["name"]
+    if not isinstance(name, str):
+        raise ValueError(f"a column called {shown(name)}")
+    if column["kind"] == "category":
+        categories = column["categories"]
+        if not all(isinstance(text, str) for text in categories) or len(set(categories)) < len(categories):
+            raise ValueError(f"categories of column {shown(name)} that are none")
+        return
+    if column["kind"] not in ("number", "boolean", "date"):
+        raise ValueError(f"column {shown(name)} is of an unknown kind {shown(column['kind'])}")
+    check_scale(f"column {shown(name)}", column["mean"], column["scale"])
+    if column["fill"] is not None:
+        check_scale(f"column {shown(name)}", [column["fill"]], [1])
+    needed = {"boolean": ("false", "true"), "date": ("format",)}.get(column["kind"], ())
+    for key in needed:
+        if not isinstance(column[key], str):
+            raise ValueError(f"column {shown(name)} has no {key}")
+
+
+def check_scale(what: str, mean: Iterable[Any], scale: Iterable[Any]) -> None:
+    """Refuse means and scales of two lengths, or that are no finite numbers, the scales above 0.
+
+    Raises:
+        ValueError: they are.
+    """
+    for center, spread in zip(mean, scale, strict=True):
+        for number in (center, spread):
+            if type(number) not in (int, float) or not isfinite(number):
+                raise ValueError(f"{what} standardised by {shown(number)}")
+        if spread <= 0:
+            raise ValueError(f"{what} divided by {shown(spread)}")
 
 
 def width(column: Mapping[str, Any]) -> int:

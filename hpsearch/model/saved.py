@@ -1,7 +1,9 @@
 """A model as two files: `NAME.safetensors`, the weights of its networks, and `NAME.json`, everything else as plain values.
 
 No pickle: neither file can hold code. The JSON has the sha256 of the weights and is written last, so that a pair is one model or none.
-What is damaged, foreign or inconsistent is refused in one line before a network is made of it.
+What was cut or changed by accident is found by the checksums, which anybody can compute anew who changes a file on purpose. So whatever
+their checksums say, networks, task and preprocessing are compared with each other, and what does not fit together is refused in one line
+when it is loaded. Whether other numbers of the right kind are those that training found no file can prove.
 """
 
 import json
@@ -19,6 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from hpsearch.data.tasks import TASKS
+from hpsearch.data.transform import TRANSFORMS, check_preprocessing, check_scale
 from hpsearch.errors import StorageError, UserError, shown
 from hpsearch.files import write_file
 from hpsearch.model.combination import Combination
@@ -221,7 +224,6 @@ def _check(model: Model, tensors: int) -> None:
     outputs = task.outputs(len(model.target_mean), len(model.classes))
     activations = [member.architecture.activation for member in model.members if member.architecture]
     fits = {
-        "no members": bool(model.members),
         "weights of no member": tensors == sum(len(member.weights) for member in model.members),
         "unknown activation": all(activation in ACTIVATIONS for activation in activations),
         "other outputs than the task has": all(member.sizes[-1] == outputs for member in model.members),
@@ -236,6 +238,9 @@ def _check(model: Model, tensors: int) -> None:
     for problem, fine in fits.items():
         if not fine:
             raise ValueError(problem)
+    check_scale("the target", model.target_mean, model.target_scale)
+    if model.preprocessing.get("kind") in TRANSFORMS and model.preprocessing.get("version") == 1:
+        check_preprocessing(model.preprocessing, model.members[0].inputs)
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ def fragment(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 
 
 def card(heading: str, sentences: Sequence[str], **parts: Any) -> str:
-    """Return a card; `parts` are the headline, `values`, `settings` and `rows` of names and values, the course, a note, each as it applies."""
+    """Return a card; `parts` are headline, `values`, `settings`, `rows` of names and values, course and note, as they apply."""
     empty = {"headline": None, "values": [], "settings": [], "rows": [], "course": None, "note": ""}
     return render_template("notebook.html", heading=heading, texts=sentences, **{**empty, **parts})
 
@@ -162,8 +162,8 @@ class NotebookLine:
 
     def status(self, status: "SearchStatus") -> None:
         """Show the state of the search."""
-        self._search = (self.screen.line(status), status.done, status.total)
-        self._show(*self._search, now=status.done == status.total)
+        self._search = (self.screen.line(replace(status, left=None)), status.done, status.total)
+        self._show(self.screen.line(status), status.done, status.total, now=status.done == status.total)
 
     def phase(self, progress: "PhaseProgress") -> None:
         """Show the state of a phase."""

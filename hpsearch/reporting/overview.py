@@ -14,7 +14,7 @@ from hpsearch.reporting.locales import Texts, language_words
 from hpsearch.reporting.ranking import best, hyperparameters, ranked
 from hpsearch.reporting.regimes import RegimeTrials, regime_name, regimes
 from hpsearch.reporting.screen import HEAD, Screen
-from hpsearch.reporting.selection import network, of_trials
+from hpsearch.reporting.selection import network, of_trials, trained_on
 from hpsearch.reporting.trust import always, beside
 from hpsearch.storage import ComparisonRecord, StudyRecord, TrialRecord
 from hpsearch.storage.folders import BEST, models_in
@@ -191,6 +191,8 @@ def _show_selected(screen: Screen, record: StudyRecord, texts: Texts) -> None:
         if parameters:
             model += f"; {texts('screen.show.parameters', count=number(parameters))}"
         screen.row("selected", model)
+        if sentence := trained_on(record.result, texts):
+            screen.row("", sentence)
     head = "best" if record.foreign else ""
     screen.row(head, ", ".join(f"{visible(name, 60)} {number(value)}" for name, value in leader.params.items()))
 

@@ -64,13 +64,26 @@
     });
   };
 
-  // A logarithmic axis keeps as many of its numbers as have room beside each other.
+  // A logarithmic axis keeps as many of its numbers as have room beside each other, the last one always. One with a tick at every
+  // power of ten, whatever it is switched to, has its range from the data.
+  const MOST_TICKS = 12;
   const makeRoom = (axis, width) => {
-    if (axis.type !== "log" || !axis.ticktext) return;
+    if (axis.type !== "log" || !axis.ticktext || (!axis.range && axis.ticktext.length > MOST_TICKS)) return;
+    const ends = axis.range || [Math.log10(axis.tickvals[0]), Math.log10(axis.tickvals.at(-1))];
     const [from, to] = axis.domain || [0.1, 1];
-    const longest = Math.max(...axis.ticktext.map((text) => text.length));
-    const step = Math.ceil((axis.ticktext.length * (6.5 * longest + 12)) / ((to - from) * width));
-    ["tickvals", "ticktext"].forEach((key) => { axis[key] = axis[key].filter((_, i) => i % step === 0); });
+    const scale = ((to - from) * width) / (ends[1] - ends[0] || 1);
+    const room = (text) => 3.25 * Math.max(...text.split("<br>").map((line) => line.length)) + 6; // to either side
+    const ticks = axis.tickvals.map((value, i) => ({ value, text: axis.ticktext[i], at: (Math.log10(value) - ends[0]) * scale, half: room(axis.ticktext[i]) }));
+    const inside = ticks.filter(({ at }) => at > -1 && at < (ends[1] - ends[0]) * scale + 1);
+    const apart = (a, b) => b.at - a.at >= a.half + b.half;
+    const last = inside.at(-1);
+    const kept = [];
+    inside.forEach((tick) => {
+      const isFree = !kept.length || apart(kept.at(-1), tick);
+      if (tick === last || (isFree && apart(tick, last))) kept.push(tick);
+    });
+    axis.tickvals = kept.map(({ value }) => value);
+    axis.ticktext = kept.map(({ text }) => text);
   };
 
   // Where there is no room side by side, what ran across runs down: the first axis on top, low values on the left.
@@ -208,7 +221,7 @@
           press(i, own);
           const note = document.getElementById("edge-" + other);
           const { edge } = figures[other].layout.meta;
-          note.textContent = whole ? figures[other].layout.meta.whole.edge : edge;
+          if (note) note.textContent = whole ? figures[other].layout.meta.whole.edge : edge;
         });
         redraw(scales.map(([, other]) => other));
       });

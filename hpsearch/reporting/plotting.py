@@ -45,7 +45,8 @@ def titled(figure: go.Figure, title: str) -> go.Figure:
     heading = {"text": title, "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 12}}
     below = {"y": 0, "yref": "container", "yanchor": "bottom"}
     figure.update_layout(title=heading, legend=below, height=height, margin=margin, paper_bgcolor=LIGHT["surface"])
-    switch = (figure.layout.meta or {}).get("switch")
+    options = (figure.layout.meta or {}).get("switch", ())
+    switch = [option for option in options if "x" in option]  # others are figures of their own, which a page exchanges
     if switch:
         figure.update_layout(updatemenus=[_buttons(switch)])
     return figure

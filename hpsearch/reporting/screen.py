@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import counted, shown
+from hpsearch.platforms import show_all_texts
 from hpsearch.progress import COMPILER, EVIDENCE
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.locales import ENGLISH, Texts
@@ -23,6 +24,7 @@ from hpsearch.reporting.selection import (
     luck,
     network,
     of_trials,
+    trained_on,
     usable_trials,
     uses_of_test_rows,
     why,
@@ -46,6 +48,7 @@ class Screen:
     """Shows a search as it goes: `status` after every trial, `announce` for a sentence, `conclude` at the end."""
 
     def __init__(self, metric: str, texts: Texts = ENGLISH, *, stderr: bool = False) -> None:
+        show_all_texts()
         self.console = Console(highlight=False, markup=False, soft_wrap=True, stderr=stderr)
         self.metric = metric
         self.texts = texts
@@ -230,6 +233,7 @@ class Screen:
         self.row("", ", ".join(f"{name} {short(value)}" for name, value in best.params.items()))
         self.row("selected", of_trials(record.selected.trials, texts))
         self._more(why(result.get("choice"), metric, texts))
+        self._more(trained_on(result, texts))
         self._more(certainty(record, texts))
         self.row("validation", _validated(record, metric, texts))
         self.row("test", _tested(record.selected.test, metric, texts))

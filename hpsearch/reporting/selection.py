@@ -85,6 +85,13 @@ def why(choice: Mapping[str, Any] | None, metric: MetricFormat, texts: Texts = E
     )
 
 
+def trained_on(figures: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
+    """Say that the networks of a result trained once more on training and validation rows, and on how many; "" where it is not known."""
+    if not figures.get("refitted") or "rows" not in figures:
+        return ""
+    return texts("search.selection.trained_on", rows=texts.count("row", figures["rows"]))
+
+
 def _loss_text(value: float, more: int) -> str:
     return short(value, more)
 

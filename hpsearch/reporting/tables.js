@@ -173,15 +173,17 @@ const trials = (() => {
   let problem = "";
 
   const terms = () => pieces(field.value, ",").map(parsed);
-  const columnOf = (name) => listed.heads.findIndex((head) => same(head.textContent, name));
+  const columnsOf = (name) => listed.heads.flatMap((head, place) => (same(head.textContent, name) ? [place] : []));
   const wrong = (term) => {
     if (term.word !== undefined) return "";
-    if (columnOf(term.name) < 0) return texts.no_column.replace("{name}", term.name);
+    if (!columnsOf(term.name).length) return texts.no_column.replace("{name}", term.name);
     const ordered = term.sign[0] === "<" || term.sign[0] === ">";
     return ordered && !(term.values.length === 1 && !Number.isNaN(amount(term.values[0]))) ? texts.number_needed.replace("{term}", term.text) : "";
   };
   const matches = (one) => (term) =>
-    term.word !== undefined ? one.cells.some((cell) => cell.toLowerCase().includes(term.word)) : holds(term, one.cells[columnOf(term.name)]);
+    term.word !== undefined
+      ? one.cells.some((cell) => cell.toLowerCase().includes(term.word))
+      : columnsOf(term.name).some((place) => holds(term, one.cells[place]));
   const filter = () => {
     const wanted = terms();
     problem = wanted.map(wrong).find(Boolean) || "";

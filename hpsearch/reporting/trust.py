@@ -122,7 +122,7 @@ def mean_remark(record: StudyRecord, seeds: str, failed: str, texts: Texts) -> s
 def mean_intervals(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Return the 95 % intervals of the selected model's mean on validation rows, over seeds and over rows, as far as they are known."""
     metric = MetricFormat.of(record, texts)
-    found = []
+    found: list[str] = []
     scores = {"over_seeds": record.selected.mean, "over_rows": record.selected.over_rows}
     for over, score in scores.items():
         if score is not None and score.low is not None and score.high is not None:

@@ -69,7 +69,7 @@ def _seeds(candidates: int) -> int:
 class Selection:
     """Which networks were selected, why, and how they predict; `single` is how the first of several predicts by itself.
 
-    `figures` are what the held-out rows say of them, as plain values for the study's result, {} where nothing was held out.
+    `figures` are what the held-out rows say of them, as plain values for the study's result, None where nothing was held out.
     """
 
     networks: Sequence[TrainedNetwork]
@@ -130,8 +130,8 @@ def judge_candidates(
         Stopped: a signal ended the training.
     """
     held, usable = _hold_out(candidates, data, study_seed, engine_for, observer)
-    if held is None:
-        return Selection(candidates[:1])
+    if held is None or len(held) < 2:
+        return Selection(candidates[:1], figures={"candidates": named(candidates), "rows": 0})
     alone = fitted(held, study_seed, several=False)
     single = _combination(held, alone, [1.0])
     about = {"candidates": named(candidates), "rows": len(held)}
@@ -139,7 +139,7 @@ def judge_candidates(
     if len(candidates) == 1:
         return Selection(candidates, None, single, None, figures)
     together = fitted(held, study_seed, several=True)
-    is_better = together.loss < alone.loss and not isclose(together.loss, alone.loss, rel_tol=1e-9)
+    is_better = _better(together, alone)
     choice = {
         "candidates": named(candidates),
         "kept": "ensemble" if is_better else "single",
@@ -156,6 +156,11 @@ def judge_candidates(
     combination = _combination(held, together, [share for _, share in pairs])
     choice["parameters"] = sum(parameters_of(network.spec) for network in networks)
     return Selection(networks, choice, combination, single, {**about, **_figures(held, together, combination)})
+
+
+def _better(several: Fitted, one: Fitted) -> bool:
+    """Whether several networks are better than one; not where they are equal up to rounding."""
+    return several.loss < one.loss and not isclose(several.loss, one.loss, rel_tol=1e-9)
 
 
 def _combination(held: HeldOut, fit: Fitted, shares: Sequence[float]) -> Combination:

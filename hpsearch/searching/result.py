@@ -13,7 +13,9 @@
     confirmed         every confirmed trial, the best mean first, with the value in the search, the mean and each run
     gaps              `search`: how much better the search's best value is than the same hyperparameters' mean on fresh seeds;
                       `test`: how much better the selected model's mean is than its test value
-    refitted          whether the networks were trained once more, on all rows but the test rows, as after a cross-validation
+    refitted          whether the networks were trained once more, on training and validation rows (always after a cross-validation);
+                      `rows`: how many rows they trained on; `refit_declined`: whether such networks were worse, so that they stayed.
+                      What stands above is of the networks before: no validation row has trained them
     test              the selected model's figures on the test rows; no other model is scored there. `looks` counts how often a model was
                       scored on them, models that were selected earlier and refits included
     baseline          what the trivial predictor reaches: `strategy` (scikit-learn's name), `answer`, and the metric on `validation` and
@@ -22,7 +24,8 @@
                       together. Of up to 20 classes `classes` and `confusion`: rows by true class (outer) and predicted class (inner).
                       Of more classes `right`, and `pairs`: the most frequent confusions, [true, predicted, rows, rows of the true
                       class]. Of several labels `labels` and `label_counts`: rows without and with each, by whether they were taken
-                      for it: [neither, wrongly taken, missed, both]. Of numbers `points`: [true, predicted] of at most 2,000
+                      for it: [neither, wrongly taken, missed, both]. Of classes too `right_rows`: whether each
+                      row is right, a bit a row, in base64, of at most 50,000 rows. Of numbers `points`: [true, predicted] of at most 2,000
                       rows; `targets`: how many there are, the first is shown; `errors`: half and nine tenths of the rows are
                       no farther off; `tenths`: see `tenths_of`
 
@@ -31,6 +34,7 @@ one answer for every row. Their rows are the test rows, where there are none the
 have trained on the validation rows too: without test rows nothing is said of them then.
 """
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import inf
@@ -44,11 +48,11 @@ from torch import Tensor, nn
 from hpsearch.data.baseline import baseline, strategy_of
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.data.metrics import confusion, label_counts, labels
-from hpsearch.model import Member
 from hpsearch.model.combination import Combination
 from hpsearch.model.models import versions
 from hpsearch.searching.ensemble import Selection, named
 from hpsearch.searching.networks import joined
+from hpsearch.searching.refitting import FinalNetworks
 from hpsearch.searching.replicates import ConfirmedTrial, plain_estimate
 from hpsearch.searching.scoring import (
     combined_prediction,
@@ -67,25 +71,31 @@ from hpsearch.trial import Direction, TrialSpec, derive_seed
 MOST_CLASSES = 20  # of which every pair is counted
 MOST_LABELS = 100  # that are counted, each by itself
 PAIRS = 20
+MOST_BITS = 50_000  # rows of which is kept whether each is right: 8 kilobytes
 POINTS = 2_000
 FEWEST_ROWS = 50  # below which tenths of them say nothing
 Array = npt.NDArray[Any]
 SCORED = ("test", "refit", "baseline", "predicted")  # of the result, that the test rows gave
 
 
-def test_scores(
-    known: Mapping[str, Any], data: Data, selection: Selection, members: Sequence[Member]
-) -> dict[str, Any]:
-    """Return the figures on the test rows: the stored ones where an earlier process scored the same model, else by scoring them now."""
+def test_scores(known: Mapping[str, Any], data: Data, selection: Selection, final: FinalNetworks) -> dict[str, Any]:
+    """Return the figures on the test rows: the stored ones where an earlier process scored the same model, else by scoring them now.
+
+    Without test rows the validation rows are predicted, by networks that did not train on them.
+    """
     selected = StudyResult.of(known)
     count = selected.looks
     before = selected.tested.get(tuple((network.trial, network.seed) for network in selection.networks))
     if Combination.of(known.get("combination"), len(selection.networks)) != selection.combination:
         before = None
+    if bool(known.get("refitted")) != final.refitted:
+        before = None
     if before is None:
         combination = selection.combination
+        members = final.members if len(data.test) else final.own or ()
         outputs = [outputs_of(member, predicted_rows(data).inputs) for member in members]
-        scores = {"test": score_test(data, members, combination, outputs), **predicted(data, outputs, combination)}
+        figures = predicted(data, outputs, combination, final.refitted)
+        scores = {"test": score_test(data, members, combination, outputs), **figures}
         count = count + 1 if len(data.test) else 0
     else:
         scores = {key: known[key] for key in SCORED if key in known} | {"test": before}
@@ -98,6 +108,7 @@ def make_result(
     asked: int,
     selection: Selection,
     data: Data,
+    final: FinalNetworks,
     scores: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the result of a study; `best` is the search's best, `asked` how many seeds were asked for."""
@@ -120,7 +131,7 @@ def make_result(
         "fresh": fresh,
         "confirmed": [_confirmed(trial) for trial in confirmed if trial.mean is not None],
         "gaps": _gaps(mean, best, scores.get("test") or {}, data.metric.direction),
-        "refitted": bool(data.folds),
+        **final.figures,
         "networks": named(selection.networks),
         **selection.result,
         **scores,
@@ -197,19 +208,21 @@ def predicted_rows(data: Data) -> Rows:
     return data.validation
 
 
-def predicted(data: Data, outputs: Sequence[Tensor], combination: Combination) -> dict[str, Any]:
+def predicted(
+    data: Data, outputs: Sequence[Tensor], combination: Combination, refitted: bool = False
+) -> dict[str, Any]:
     """Return `baseline` and `predicted`; `outputs` [N, ...] are those of each network for `predicted_rows`."""
     rows = predicted_rows(data)
     if not len(rows):
-        return {"baseline": baseline_figures(data)}
+        return {"baseline": baseline_figures(data, refitted)}
     predictions = combined_prediction(data, outputs, combination)
     details = _details(data, predictions, rows)
     part = "test" if len(data.test) else "validation"
     figures = {"rows": part, "count": len(rows), "networks": len(outputs), **details}
-    return {"baseline": baseline_figures(data), "predicted": figures}
+    return {"baseline": baseline_figures(data, refitted), "predicted": figures}
 
 
-def baseline_figures(data: Data) -> dict[str, Any]:
+def baseline_figures(data: Data, refitted: bool) -> dict[str, Any]:
     """Return what the trivial predictor reaches: on validation rows fitted as a trial is, on test rows as the selected model is."""
     parts = parts_of(data)
     values = []
@@ -217,7 +230,7 @@ def baseline_figures(data: Data) -> dict[str, Any]:
         _, predictions = baseline(part, part.training, part.validation)
         values.append(part.metric_of(predictions, part.validation))
     training = data.training
-    if data.folds:
+    if data.folds or (refitted and len(data.test)):
         training = joined(data.training, data.validation)
     rows = data.test if len(data.test) else data.validation
     answer, predictions = baseline(data, training, rows)
@@ -244,9 +257,18 @@ def _classes(data: Data, predictions: Tensor, rows: Rows) -> dict[str, Any]:
     return {"right": int((taken == known).sum()), "pairs": pairs}
 
 
+def _right_rows(predictions: Tensor, rows: Rows) -> dict[str, Any]:
+    """Return whether each row is right, in the order of the rows; nothing of too many rows."""
+    taken, known = (numbers.flatten().cpu() for numbers in labels(predictions, rows.targets))  # [N]
+    if len(known) > MOST_BITS:
+        return {}
+    packed = np.packbits((taken == known).numpy())
+    return {"right_rows": b64encode(packed.tobytes()).decode()}
+
+
 def _details(data: Data, predictions: Tensor, rows: Rows) -> dict[str, Any]:
     if data.classes:
-        return _classes(data, predictions, rows)
+        return {**_classes(data, predictions, rows), **_right_rows(predictions, rows)}
     if data.labels:
         counts = label_counts(predictions, rows.targets).long().flatten(1)  # [L, 4]
         return {"labels": list(data.labels[:MOST_LABELS]), "label_counts": counts[:MOST_LABELS].tolist()}

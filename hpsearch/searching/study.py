@@ -15,8 +15,9 @@ from hpsearch.progress import SILENT, Observer
 from hpsearch.searching.early_end import EarlyEnd
 from hpsearch.searching.ensemble import Selection, judge_candidates, judging_runs, known_selection
 from hpsearch.searching.loop import Search
-from hpsearch.searching.networks import member_of, members_of, stored_weights
+from hpsearch.searching.networks import member_of, stored_weights
 from hpsearch.searching.opening import OpenStudy
+from hpsearch.searching.refitting import final_networks
 from hpsearch.searching.replicates import ConfirmedTrial, Replicates, TrainedNetwork, confirm, rank_confirmed
 from hpsearch.searching.result import make_result, test_scores
 from hpsearch.searching.run_options import prepare_engine
@@ -32,7 +33,16 @@ from hpsearch.training.engines import will_compile
 from hpsearch.trial import Outcome, TrialSpec
 
 NOTABLE_IDLE_SHARE = 0.05  # of the slots, that is worth a line
-MODEL_METRICS = ("validation", "search", "fresh", "choice", "test", "baseline")  # of the result, that go with the model
+MODEL_METRICS = (
+    "validation",
+    "search",
+    "fresh",
+    "choice",
+    "refitted",
+    "rows",
+    "test",
+    "baseline",
+)  # of the result, that go with the model
 
 
 def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> dict[str, Any]:
@@ -102,11 +112,14 @@ def make_search(
 
 
 def confirming_runs(config: StudyConfig) -> int:
-    """Return how many trainings follow a search: the best trials on fresh seeds, the candidates for an ensemble on further ones."""
+    """Return how many trainings follow a search.
+
+    The best trials train on fresh seeds, the candidates for an ensemble on further ones, the selected networks on more rows.
+    """
     asked = config.confirm
-    if not asked.trials:
-        return 0
-    return asked.trials * asked.seeds + judging_runs(min(asked.ensemble, asked.trials))
+    networks = min(asked.ensemble, max(1, asked.trials))
+    judging = judging_runs(networks) if asked.trials else 0
+    return asked.trials * asked.seeds + judging + networks * asked.refit
 
 
 def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
@@ -211,14 +224,26 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
     selection = _select(study, search, candidates, known, engine_for, observer)
     networks = selection.networks
     stored = stored_weights(study.run_options.folder, data, config.study.name, config.code.build)
-    members = members_of(networks, {**stored, **replicates.weights()}, data, engine_for, observer)
-    scores = test_scores(known, data, selection, members)
+    final = final_networks(
+        networks,
+        replicates.weights(),
+        stored,
+        known,
+        data,
+        config.confirm.refit,
+        engine_for,
+        observer,
+        search.deadline,
+    )
+    scores = test_scores(known, data, selection, final)
     assert search.best is not None, "without a best trial the search has failed"
     best_number = search.best.number
     best = next(trial for trial in confirmed if trial.search_run.number == best_number)
-    result = make_result(confirmed, best, config.confirm.seeds, selection, data, scores)
-    if result != known or [*stored] != [network.key for network in networks]:
-        _save_selected(study, members, {key: result[key] for key in MODEL_METRICS if key in result}, selection)
+    result = make_result(confirmed, best, config.confirm.seeds, selection, data, final, scores)
+    is_stored = [*stored.weights] == [network.key for network in networks] and stored.all_rows == final.refitted
+    if result != known or not is_stored:
+        figures = {key: result[key] for key in MODEL_METRICS if key in result}
+        _save_selected(study, final.members, figures, selection)
         study.writer.write_attribute("result", result)
     return result
 
@@ -251,8 +276,10 @@ def _confirm(
     study: OpenStudy, search: Search, engine: Engine, observer: Observer
 ) -> tuple[Replicates, list[ConfirmedTrial]]:
     asked = study.config.confirm
+    known = study.writer.read_attribute("result")
+    is_of_earlier_version = bool(known) and "held_out" not in known  # which confirmed the best, like or unlike
     direction = study.data.metric.direction
-    leaders = search.leaders(max(1, asked.trials))
+    leaders = search.leaders(max(1, asked.trials), unlike=asked.ensemble > 1 and not is_of_earlier_version)
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
     replicates = Replicates(

@@ -39,6 +39,7 @@ MAY_CHANGE = {  # settings that may differ from run to run
     "confirm.trials",
     "confirm.seeds",
     "confirm.ensemble",
+    "confirm.refit",
     "compare.batch_sizes",
     "compare.trials",
     "compare.seeds",

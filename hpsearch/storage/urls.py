@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 
 from hpsearch.errors import UserError, masked, shown
 from hpsearch.storage.failures import storage_errors
-from hpsearch.storage.folders import LOCATION_FILE, STUDY_FILE
+from hpsearch.storage.folders import LOCATION_FILE, STUDY_FILE, study_file
 
 SQLITE = "sqlite:///"
 JOURNAL = "journal:///"
@@ -24,6 +24,11 @@ DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg",
 def sqlite_url(file: Path) -> str:
     """Return the URL of a SQLite file; a `%` or `?` in its name is quoted, since a URL means something else by them."""
     return f"{SQLITE}{str(file).replace('%', '%25').replace('?', '%3F')}"
+
+
+def storage_url(source: str, reports: Path) -> str:
+    """Return the URL of a study's storage, given its URL, its name or its folder."""
+    return source if "://" in source else sqlite_url(study_file(source, reports))
 
 
 def local_file(url: str) -> Path | None:

@@ -220,7 +220,7 @@ class StudyWriter:
 
     def _write_trials(self) -> None:
         """Store how many trials have ended, from the first on, with the checksums of all, where these are more than are stored."""
-        ended = []
+        ended: list[Any] = []
         while len(ended) in self._checksums:
             ended.append(self._checksums[len(ended)])
         if ended and len(ended) > self.read_attribute("trials").get("count", 0):

@@ -14,6 +14,7 @@ from hpsearch.comparison.analysis.bowl import CONDITIONS, bowls
 from hpsearch.comparison.analysis.escape import courses
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure, tiles
 from hpsearch.comparison.figures.appearance import regime_color
+from hpsearch.comparison.plotting import comparison_figure
 from hpsearch.reporting.figures.style import LIGHT
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
 from hpsearch.storage import ArmRecord, ComparisonRecord
@@ -448,6 +449,15 @@ def test_the_replay_grows_the_paths() -> None:
         assert replay["ends"][-1] == [len(path["x"]) for path in paths_of(option)]
         assert all(a <= b for before, after in pairwise(replay["ends"]) for a, b in zip(before, after, strict=True))
         assert [step["args"][0][0] for step in layout["sliders"][0]["steps"]] == replay["names"]
+
+
+def test_a_program_s_textbook_plays_too() -> None:
+    """Outside a page the figure has its frames, which the button plays and the slider names: they grow the same paths."""
+    figure = comparison_figure(full(), "textbook")
+    assert [frame.name for frame in figure.frames] == [step.args[0][0] for step in figure.layout.sliders[0].steps]
+    assert [len(trace.x) for trace in figure.frames[0].data] == [1, 1, 1]
+    assert [list(trace.x) for trace in figure.frames[-1].data] == [list(trace.x) for trace in figure.data[-3:]]
+    assert all(tuple(frame.traces) == (3, 4, 5) for frame in figure.frames)
 
 
 def test_numbers_keep_what_was_never_reached() -> None:

@@ -18,6 +18,7 @@ from hpsearch.comparison.analysis import bowl
 from hpsearch.comparison.analysis.standings import Standing, compared_sizes, leaders, standings
 from hpsearch.comparison.figures import OPENING
 from hpsearch.comparison.page import picture
+from hpsearch.comparison.page.slide import HEIGHT, WIDTH
 from hpsearch.comparison.page.standings import ranked_table
 from hpsearch.reporting.locales import LANGUAGES, Texts
 from hpsearch.reporting.pieces import RankedTable
@@ -212,7 +213,7 @@ def test_without_kaleido_and_browser_the_picture_is_an_svg(folder: Path) -> None
     assert len(wide) == 9
     for element in wide:
         points = [tuple(map(float, point.split(","))) for point in (element.get("points") or "").split()]
-        assert all(0 < x < picture.WIDTH and 0 < y < picture.HEIGHT for x, y in points)
+        assert all(0 < x < WIDTH and 0 < y < HEIGHT for x, y in points)
 
 
 def test_kaleido_makes_the_picture_where_it_works(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +241,7 @@ def test_kaleido_makes_the_picture_where_it_works(folder: Path, monkeypatch: pyt
 def test_a_browser_makes_the_picture_where_kaleido_does_not(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The browser is asked for a screenshot of the SVG, without the network; one that fails or hangs leaves the SVG."""
     monkeypatch.setattr(picture, "BROWSERS", ("chromium",))
-    monkeypatch.setattr(picture.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: Any) -> None:
@@ -248,7 +249,7 @@ def test_a_browser_makes_the_picture_where_kaleido_does_not(folder: Path, monkey
         target = next(word for word in command if word.startswith("--screenshot="))
         Path(target.removeprefix("--screenshot=")).write_bytes(PNG)
 
-    monkeypatch.setattr(picture.subprocess, "run", run)
+    monkeypatch.setattr("subprocess.run", run)
     assert written(folder).read_bytes() == PNG
     (command,) = commands
     assert command[0] == "/bin/chromium"
@@ -260,7 +261,7 @@ def test_a_browser_makes_the_picture_where_kaleido_does_not(folder: Path, monkey
         def fails(*_: Any, error: Exception = error, **__: Any) -> None:
             raise error
 
-        monkeypatch.setattr(picture.subprocess, "run", fails)
+        monkeypatch.setattr("subprocess.run", fails)
         assert written(folder).name == "summary.svg"
 
 

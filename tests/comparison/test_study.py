@@ -1,6 +1,9 @@
 """A comparison: its arms, its tuning and fresh seeds, what is measured, and that it goes on where it stopped."""
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
@@ -11,9 +14,11 @@ import numpy as np
 import pytest
 import torch
 
+from hpsearch.comparison import escape
 from hpsearch.comparison.analysis.contrasts import better_than_full, knows_test_rows, last_part
 from hpsearch.comparison.arms import best, common_target, fastest, make_arms, reached
 from hpsearch.comparison.context import STRIDE, ComparisonContext, RoundRobinSource
+from hpsearch.comparison.escape.cells import Watch, parallel
 from hpsearch.comparison.instrumentation import measure_run, measured_rows, plan_measurements
 from hpsearch.comparison.replicates import BLOCKS, Winner, blocks, scores
 from hpsearch.comparison.shared_plane import shared_out
@@ -21,7 +26,8 @@ from hpsearch.comparison.stages import updates_in
 from hpsearch.comparison.study import open_comparison, run_comparison, with_recorded_protocol
 from hpsearch.comparison.timing import REPEATS, time_plain_loop
 from hpsearch.config import StudyConfig, check_config
-from hpsearch.data import from_arrays
+from hpsearch.data import load_file
+from hpsearch.data.options import ReadOptions
 from hpsearch.errors import SearchFailed, Stopped, UserError
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.run_options import RunOptions, prepare_data, prepare_engine
@@ -63,9 +69,6 @@ def run(folder: Path, settings: StudyConfig, stop_after: int | None = None) -> C
     def show(progress: PhaseProgress) -> None:
         shown.append(progress)
         if len(shown) == stop_after:
-            import os
-            import signal
-
             os.kill(os.getpid(), signal.SIGTERM)
 
     engine = prepare_engine(settings, run_options, data)
@@ -446,11 +449,13 @@ def test_a_row_is_in_one_block_in_every_division(tmp_path: Path) -> None:
     assert counts.min() > 0.4 * counts.mean()
 
 
-def test_rows_of_a_group_are_in_one_block() -> None:
+def test_rows_of_a_group_are_in_one_block(tmp_path: Path) -> None:
     """Rows that belong together are left out together."""
     generator = np.random.default_rng(1)
-    groups = np.repeat(np.arange(30), 4)
-    data = from_arrays(generator.normal(size=(120, 3)), generator.integers(0, 2, 120), groups=groups)
+    lines = [f"{generator.normal():.3f},{row % 3},person {row // 4}" for row in range(120)]
+    table = tmp_path / "people.csv"
+    table.write_text("\n".join(["size,kind,who", *lines]))
+    data = load_file(table, "kind", read=ReadOptions(group="who"))
     assert data.test.units is not None
     units = data.test.units.tolist()
     assert len(set(units)) == len(units) / 4
@@ -514,6 +519,39 @@ def facts(record: ComparisonRecord) -> Any:
         )
         for arm in record.arms
     ], record.shared
+
+
+@pytest.mark.slow
+def test_a_signal_ends_escape_tests_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal in the midst of an escape test ends it, though its parts would run for ever; the tests before it are kept."""
+    made: list[str] = []
+
+    def ends(settings: Any, watch: Watch) -> dict[str, Any]:
+        made.append("ends")
+        return {"cells": {}}
+
+    def endless(settings: Any, watch: Watch) -> dict[str, Any]:
+        def part(number: int) -> None:
+            if number == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+            while True:
+                watch.check()
+                time.sleep(0.001)
+
+        parallel(part, range(4), watch)
+        return {}
+
+    for name in escape.TESTS:
+        monkeypatch.setitem(escape.TESTS, name, endless if name == "thermal" else ends)
+    settings = config(
+        compare={"seeds": 1, "measured": 0, "batch_sizes": [16, "full"]}, minima={"seeds": 1, "starts": 1}
+    )
+    with pytest.raises(Stopped):
+        run(tmp_path, settings)
+    monkeypatch.setitem(escape.TESTS, "thermal", ends)
+    record = run(tmp_path, settings)
+    assert set(record.minima) >= set(escape.TESTS)
+    assert len(made) == len(escape.TESTS), "the first test was not made again"
 
 
 @pytest.mark.slow

@@ -346,12 +346,45 @@ def test_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is free is the least of the machine's and the container's; unknown where neither is told."""
     monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(memory, "GROUP", tmp_path)
+    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(memory, "address_space_left", lambda: None)
     assert memory.available() is None
     (tmp_path / "meminfo").write_text("MemTotal:  9 kB\nMemAvailable:   8 kB\n")
     (tmp_path / "memory.max").write_text("max\n")
     assert memory.available() == 8192
     (tmp_path / "memory.max").write_text("5000\n")
     (tmp_path / "memory.current").write_text("1000\n")
+    assert memory.available() == 4000
+    (tmp_path / "memory.stat").write_text(
+        "anon 3\ninactive_file 600\n"
+    )  # files that are read again when they are needed
+    assert memory.available() == 4600
+    monkeypatch.setattr(memory, "address_space_left", lambda: 4500)
+    assert memory.available() == 4500
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "limit", "used"),
+    [
+        ("0::/job/step", "job/step", "memory.max", "memory.current"),
+        ("0::/job/step", "job", "memory.max", "memory.current"),
+        ("4:cpu,memory:/job/step", "memory/job/step", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ("4:memory:/job/step", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ],
+)
+def test_control_groups(
+    line: str, place: str, limit: str, used: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit of any control group around the process counts, of both versions of Linux's, as does a container's own root."""
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(memory, "address_space_left", lambda: None)
+    (tmp_path / "cgroup").write_text(f"9:pids:/job\n{line}\n")
+    folder = tmp_path / place
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / limit).write_text("7000\n")
+    (folder / used).write_text("3000\n")
     assert memory.available() == 4000
 
 

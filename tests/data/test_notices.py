@@ -54,6 +54,26 @@ def test_texts_among_numbers_are_named(tmp_path: Path, numbers: Any, share: floa
     assert (entry["kind"], entry["missing"]) == ("number", sum(cell in ("k.A.", "n/a?") for cell in cells))
 
 
+def test_numbers_too_close_to_zero_are_named(tmp_path: Path) -> None:
+    """A number that float64 has no value for but 0 is told with its column; a zero, however it is written, is not."""
+    cells = [*map(str, X[:-2]), "1e-400", "-3.5E-999"]
+    data = load_file(table(tmp_path, small=cells), "price")
+    assert told(data, "Column 'small': 2 cells too close to 0", "'1e-400', read as 0")
+    zeros = [*map(str, X[:-2]), "0e-400", "0.000"]
+    assert not told(load_file(table(tmp_path, small=zeros), "price"), "too close to 0")
+
+
+@pytest.mark.parametrize("odd", ["maybe", "1"])
+def test_an_odd_cell_among_truth_values_is_named(tmp_path: Path, odd: str) -> None:
+    """A column of yes and no that one cell makes a category says which cell, since it becomes three inputs in place of one."""
+    cells = ["Yes" if place % 3 else "no" for place in range(ROWS)]
+    plain = load_file(table(tmp_path, member=cells), "price", split=SplitOptions(test=0, folds=5))
+    assert not told(plain, "not a truth value")
+    cells[7] = odd
+    data = load_file(table(tmp_path, member=cells), "price", split=SplitOptions(test=0, folds=5))
+    assert told(data, "Column 'member'", f"'{odd}' in 1 cell beside yes and no, so it is a category, not a truth value")
+
+
 def days(form: str) -> list[str]:
     """A day for each row in a form of its own."""
     return [*pd.date_range("2024-01-01", periods=ROWS).strftime(form)]

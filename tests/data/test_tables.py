@@ -17,6 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from hpsearch.data import Data, from_arrays, from_frame, load_file
 from hpsearch.data.columns.reading import read_columns, unused
+from hpsearch.data.loaders.csv_bytes import _largest
 from hpsearch.data.loaders.table_files import read_like, read_table
 from hpsearch.data.options import ReadOptions, SplitOptions
 from hpsearch.data.transform import transform_of
@@ -529,13 +530,30 @@ def test_no_such_file(tmp_path: Path) -> None:
 
 def test_a_file_beyond_memory(sales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that would not fit is refused before it is read, a gzip that grows beyond memory while it is."""
-    monkeypatch.setattr("hpsearch.data.loaders.csv_bytes.memory", lambda: 1000)
-    with pytest.raises(UserError, match="fits in this machine's memory"):
+    monkeypatch.setattr("hpsearch.data.loaders.csv_bytes.free_memory", lambda: 1000)
+    with pytest.raises(UserError, match="fits in the memory that is free"):
         load_file(sales, "price")
-    monkeypatch.setattr("hpsearch.data.loaders.csv_bytes.memory", lambda: 12_000)
-    write(sales.parent, gzip.compress(b"a,y\n" * 10**6), "bomb.csv.gz")
-    with pytest.raises(UserError, match=r"more than fits in this machine's memory"):
-        load_file(sales.parent / "bomb.csv.gz", "y")
+    monkeypatch.setattr("hpsearch.data.loaders.csv_bytes.free_memory", lambda: 2**28)
+    packed = write(sales.parent, gzip.compress(b"a,y\n" * 2**23), "bomb.csv.gz")
+    unpacked: list[int] = []
+    read = gzip.GzipFile.read
+
+    def counting(file: gzip.GzipFile, size: int | None = -1) -> bytes:
+        content = read(file, size)
+        unpacked.append(len(content))
+        return content
+
+    monkeypatch.setattr(gzip.GzipFile, "read", counting)
+    with pytest.raises(UserError, match=r"unpacked it has more, and a text file of at most .* fits"):
+        load_file(packed, "y")
+    assert sum(unpacked) < 2**24
+
+
+def test_narrow_cells_take_more_memory() -> None:
+    """Of a file of narrow cells fewer bytes fit than of one of long texts, by the cells of its beginning."""
+    wide = b",".join([b"x" * 100] * 10) + b"\n"
+    narrow = b",".join([b"1"] * 500) + b"\n"
+    assert _largest(narrow * 10) < _largest(wide * 10) / 3
 
 
 def test_data_hash(sales: Path) -> None:

@@ -14,7 +14,9 @@ from hpsearch.data import Data, from_arrays
 from hpsearch.data.options import TaskOptions
 from hpsearch.errors import StorageError
 from hpsearch.model import Member, Model, load_model, model_of, predict, save_model
-from hpsearch.model.models import kind_of
+from hpsearch.model.combination import ALONE, Combination
+from hpsearch.model.intervals import HeldOutErrors
+from hpsearch.model.models import kind_of, single_member
 from hpsearch.model.pipeline import CHUNK
 from hpsearch.model.saved import with_checksum
 from hpsearch.training import TrialQueue
@@ -76,8 +78,13 @@ def test_several_members_predict_their_mean(task: str, tmp_path: Path) -> None:
     data, made = model(task, members=3)
     save_model(tmp_path, "best", made)
     loaded = load_model(tmp_path)
-    alone = [predict(replace(made, members=(member,)), data.test.inputs).double() for member in made.members]
-    assert torch.allclose(predict(loaded, data.test.inputs).double(), torch.stack(alone).sum(0) / 3, rtol=1e-6)
+    alone = [
+        predict(replace(made, members=(member,), combination=ALONE), data.test.inputs).double()
+        for member in made.members
+    ]
+    assert torch.allclose(
+        predict(loaded, data.test.inputs).double(), torch.stack(alone).sum(0) / 3, rtol=1e-6, atol=1e-7
+    )
     assert [member.trial for member in loaded.members] == [1, 2, 3]
 
 
@@ -140,23 +147,84 @@ def refused(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 3}, "format 3, 2 expected"),
-        ({"format": None}, "format None, 2 expected"),
+        ({"format": 4}, "format 4, 3 expected"),
+        ({"format": None}, "format None, 3 expected"),
         ({"sha256": "0" * 64}, "its sha256 differs"),
         ({"task": "ranking"}, "unknown task 'ranking'"),
         ({"classes": ["a", "b"]}, "other outputs than the task has"),
         ({"classes": [1, 2, 3]}, "classes that are no text"),
         ({"class_kind": "colour"}, "an unknown kind of classes"),
-        ({"members": []}, "no members"),
+        ({"members": []}, "1 shares of 0 networks"),
         ({"members": 3}, "has no len"),
         ({"target_mean": ["x"]}, "could not convert"),
         ({"target_mean": [0.0, 1.0]}, "two lengths"),
         ({"preprocessing": 3}, "not iterable"),
+        ({"target_scale": [0.0]}, "the target divided by 0.0"),
     ],
 )
 def test_a_wrong_description_is_refused(change: dict[str, object], said: str, tmp_path: Path) -> None:
     """What the description says wrongly is told in one line, before a network is made of it."""
     damaged(tmp_path, change)
+    assert said in refused(tmp_path)
+
+
+WRONG_COLUMNS = {
+    "scale of zero": ({"scale": [0.0]}, "divided by 0.0"),
+    "scale below zero": ({"scale": [-1.0]}, "divided by -1.0"),
+    "no number": ({"scale": ["1"]}, "standardised by '1'"),
+    "no mean": ({"mean": [None]}, "standardised by None"),
+    "too many means": ({"mean": [0.0, 1.0]}, "argument 2 is shorter"),
+    "truth as a mean": ({"mean": [True]}, "standardised by True"),
+    "infinite fill": ({"fill": "inf"}, "standardised by 'inf'"),
+    "unknown kind": ({"kind": "colour"}, "unknown kind 'colour'"),
+    "one input more": ({"indicator": True, "mean": [0.0, 0.0], "scale": [1.0, 1.0]}, "gives 6 inputs, its network takes 5"),
+    "a category more": ({"kind": "category", "categories": ["a", "b"], "other": False, "missing": False}, "gives 6 inputs"),
+    "categories that are no text": ({"kind": "category", "categories": [3], "other": False, "missing": False}, "categories of column"),
+    "another's name": ({"name": "1"}, "two columns of one name"),
+    "no name": ({"name": 3}, "a column called 3"),
+    "a date without a format": ({"kind": "date"}, "'format' is missing"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", WRONG_COLUMNS)
+def test_a_preprocessing_that_does_not_fit_is_refused(change: str, tmp_path: Path) -> None:
+    """Whatever its checksum says, a model whose preprocessing is inconsistent is refused when it is loaded, not when it predicts."""
+    column, said = WRONG_COLUMNS[change]
+    _, made = model("multiclass")
+    first, *others = made.preprocessing["columns"]
+    damaged(tmp_path, {"preprocessing": {**made.preprocessing, "columns": [{**first, **column}, *others]}})
+    assert said in refused(tmp_path)
+
+
+IMAGES = {
+    "kind": "images",
+    "version": 1,
+    "shape": [1, 1, 5],
+    "mean": [0.5],
+    "scale": [2.0],
+    "source": "arrays",
+    "divisor": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"shape": [1, 5, 5]}, "gives 25 inputs, its network takes 5"),
+        ({"shape": [1, -1, -5]}, "images of shape"),
+        ({"shape": "abc"}, "images of shape"),
+        ({"mean": [0.5, 0.5]}, "means of 2 channels"),
+        ({"scale": [0]}, "divided by 0"),
+        ({"divisor": 0}, "divided by 0"),
+    ],
+)
+def test_a_preprocessing_of_images_that_does_not_fit_is_refused(
+    change: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    """Shape, means and scales of images have to fit each other and the network; those that do are loaded."""
+    damaged(tmp_path, {"preprocessing": IMAGES})
+    assert load_model(tmp_path).preprocessing == IMAGES
+    damaged(tmp_path, {"preprocessing": {**IMAGES, **change}})
     assert said in refused(tmp_path)
 
 
@@ -245,3 +313,38 @@ def test_chunks_change_nothing_but_rounding() -> None:
     found = predict(made, rows.repeat(6, 1))
     assert len(found) == 18_000 > 2 * CHUNK
     assert torch.allclose(found, predict(made, rows).repeat(6, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_combination_is_saved_and_predicts_by_hand(task: str, tmp_path: Path) -> None:
+    """Shares and temperature come back, and predictions are the weighted mean, its logits divided; the single one has its own."""
+    data, plain = model(task, members=2)
+    degree = 1.0 if task == "regression" else 1.7
+    errors = HeldOutErrors(9, ((0.5, 1.0),)) if task == "regression" else None
+    made = replace(
+        plain, combination=Combination((0.25, 0.75), degree, errors), single=Combination((1.0,), degree, errors)
+    )
+    save_model(tmp_path, "best", made)
+    loaded = load_model(tmp_path)
+    assert (loaded.combination, loaded.single) == (made.combination, made.single)
+    assert single_member(loaded).combination == made.single
+    each = [
+        predict(replace(made, members=(member,), combination=ALONE), data.test.inputs).double()
+        for member in made.members
+    ]
+    expected = 0.25 * each[0] + 0.75 * each[1]
+    if task != "regression":
+        powers = expected ** (1 / degree)
+        expected = powers / powers.sum(dim=1, keepdim=True)
+    assert torch.allclose(predict(loaded, data.test.inputs).double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_of_an_earlier_format_predicts_by_the_plain_mean(tmp_path: Path) -> None:
+    """A description of format 2 knows neither shares nor temperature: each network has the same share, and no errors are known."""
+    _, made = model("binary", members=2)
+    save_model(tmp_path, "best", made)
+    path = tmp_path / "best.json"
+    described = json.loads(path.read_text())
+    del described["combination"], described["checksum"]
+    path.write_text(json.dumps(with_checksum({**described, "format": 2})))
+    assert load_model(tmp_path).combination == Combination((0.5, 0.5))

@@ -41,10 +41,16 @@ def report(record: StudyRecord, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return write_report(record, tmp_path_factory.mktemp("report"))
 
 
+def drawn_figure(name: str, record: StudyRecord) -> Any:
+    figure = FIGURES[name].draw(frames(record), record, Texts())
+    assert figure is not None, name
+    return figure
+
+
 def settle(visit: Visit) -> None:
     """Wait until every figure shows what the reader has chosen."""
     visit.page.wait_for_timeout(300)  # until the browser told the page of it
-    visit.page.wait_for_selector("html[data-settled='yes']", state="attached", timeout=60_000)
+    visit.page.wait_for_selector("html[data-settled='yes']", state="attached", timeout=180_000)
 
 
 def lit_figures(visit: Visit) -> set[str]:
@@ -64,7 +70,7 @@ def numbers_in(visit: Visit) -> list[int]:
 
 def spot(visit: Visit, name: str, number: int) -> dict[str, float]:
     """Return where in the window a trial's point of a figure lies."""
-    return visit.page.evaluate(
+    found: dict[str, float] = visit.page.evaluate(
         """([name, number]) => {
             const place = document.getElementById(name);
             place.scrollIntoView({block: 'center', behavior: 'instant'});
@@ -76,6 +82,7 @@ def spot(visit: Visit, name: str, number: int) -> dict[str, float]:
         }""",
         [f"figure-{name}", number],
     )
+    return found
 
 
 def test_a_trial_of_the_table_lights_up_everywhere(browser: Any, report: Path, record: StudyRecord) -> None:  # noqa: F811
@@ -309,7 +316,7 @@ def test_the_better_half_is_on_the_scale(record: StudyRecord) -> None:
     usable = ranked(record)
     half = usable[: len(usable) // 2]
     assert not any(map(heights.at_edge, half))
-    drawn = FIGURES["history"].draw(frames(record), record, Texts())
+    drawn = drawn_figure("history", record)
     beyond = [trial for trial in record.trials if not trial.failed and (trial.value or 0.0) <= heights.edge]
     assert beyond
     (note,) = [note.text for note in drawn.layout.annotations if note.name == "beyond"]
@@ -328,9 +335,8 @@ def test_few_different_values_do_not_fill_an_axis(record: StudyRecord) -> None:
 
 def test_points_carry_their_trial(record: StudyRecord) -> None:
     """Every trace of single trials has a number for each point, and its label begins with it."""
-    tables = frames(record)
     for name in ("history", "axes", "parallel", "size", "pareto", "timeline", "curves", "confirmed"):
-        drawn = FIGURES[name].draw(tables, record, Texts())
+        drawn = drawn_figure(name, record)
         own = [trace for trace in drawn.data if trace.customdata is not None]
         assert own, name
         for trace in own:
@@ -341,7 +347,7 @@ def test_points_carry_their_trial(record: StudyRecord) -> None:
 
 def test_front_trials_are_never_off_the_scale(record: StudyRecord) -> None:
     """The Pareto front lies on the axes as a whole, and it is the page's first figure."""
-    drawn = FIGURES["pareto"].draw(frames(record), record, Texts())
+    drawn = drawn_figure("pareto", record)
     front = next(trace for trace in drawn.data if trace.name == Texts()("search.figure.pareto.front"))
     low, high = drawn.layout.yaxis.range
     assert all(low <= value <= high for value in front.y)
@@ -385,7 +391,7 @@ def test_axe_finds_nothing(browser: Any, record: StudyRecord, tmp_path: Path, sc
     )
     tab = context.new_page()
     tab.goto(path.as_uri())
-    tab.wait_for_selector("html[data-drawn]", state="attached", timeout=60_000)
+    tab.wait_for_selector("html[data-drawn]", state="attached", timeout=180_000)
     tab.evaluate(Path(axe.AXE_FILE_PATH).read_text(encoding="utf-8"))
     for act in ("0", "trials.light(3)", "trials.conditions('depth', ['depth >= 1'])"):
         tab.evaluate(act)

@@ -312,7 +312,7 @@ def test_a_ratio_covers_with_shared_divisions(count: int, groups: int) -> None:
     logs = (
         generator.normal(log(3), 0.3, (SIMULATIONS, count)) + generator.normal(0, 0.4, (SIMULATIONS, groups))[:, chosen]
     )
-    held = [covers(paired_ratio(own, np.ones(count), chosen), 3.0) for own in np.exp(logs)]
+    held = [covers(paired_ratio(own.tolist(), [1.0] * count, chosen), 3.0) for own in np.exp(logs)]
     assert 0.93 <= np.mean(held) <= 0.97
 
 

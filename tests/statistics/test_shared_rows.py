@@ -15,9 +15,8 @@ Array = NDArray[np.float64]
 
 def without_blocks(rows: Array, block: NDArray[np.int64]) -> Array:
     """The mean of the rows [..., N] without those of each block [N]."""
-    sums = rows.sum(-1, keepdims=True) - np.stack([rows[..., block == one].sum(-1) for one in range(BLOCKS)], -1)
-    counts = len(block) - np.bincount(block, minlength=BLOCKS)
-    kept: Array = sums / counts
+    among = 1 - np.eye(BLOCKS)[block]  # [N, J], whether a row is kept
+    kept: Array = rows @ among / among.sum(0)
     return kept
 
 

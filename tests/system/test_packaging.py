@@ -96,6 +96,37 @@ def test_the_sdist_is_small(built: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_wheel_runs_as_installed(built: Path, tmp_path: Path) -> None:
+    """The wheel, installed where no checkout is, gives a command that prints its help, trains a study and writes its page."""
+    (wheel,) = built.glob("*.whl")
+    place = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", str(place)], check=True)
+    python = place / "bin" / "python"
+    find = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    own = Path(subprocess.run([python, "-c", find], check=True, capture_output=True, text=True).stdout.strip())
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    (own / "tested_with.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    environment = {"PATH": str(place / "bin"), "HOME": str(tmp_path)}
+
+    def run(*arguments: str) -> str:
+        command = [str(place / "bin" / "hpsearch"), *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    where = "import hpsearch; print(hpsearch.__file__)"
+    found = subprocess.run(
+        [python, "-c", where], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    )
+    assert Path(found.stdout.strip()).is_relative_to(own)
+    assert "run a study" in run("--help")
+    settings = ["search.trials=2", "training.epochs=1", "confirm.trials=0", "search.sampler=random"]
+    run("run", "iris", "--device", "cpu", *(word for setting in settings for word in ("--set", setting)))
+    assert (tmp_path / "reports/iris/report.html").is_file()
+
+
+@pytest.mark.slow
 def test_the_command_ends_as_the_module(tmp_path: Path) -> None:
     """The command that pip installs ends with the exit status of `python -m hpsearch`."""
     script = "import sys; sys.argv[0] = 'hpsearch'; from hpsearch.__main__ import run; sys.exit(run())"

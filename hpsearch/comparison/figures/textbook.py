@@ -137,9 +137,9 @@ def _bowl_scene(bowl: Bowl, texts: Texts) -> Scene:
     y = np.linspace(*_around([*(value for path in bowl.paths for value in path.steep), 0.0, 1.0]), GRID[1])
     loss = bowl_loss(x[None, :], y[:, None], bowl.condition)
     return Scene(
-        x=tuple(_short(x)),
-        y=tuple(_short(y)),
-        loss=tuple(tuple(_short(line)) for line in loss),
+        x=tuple(_short(x.tolist())),
+        y=tuple(_short(y.tolist())),
+        loss=tuple(tuple(_short(line)) for line in loss.tolist()),
         minimum=(0.0, 0.0),
         paths=tuple(_bowl_path(path, texts) for path in bowl.paths),
     )

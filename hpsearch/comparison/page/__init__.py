@@ -93,7 +93,7 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
     drawn = {name for name, figure in figures.items() if figure.plot is not None}
     chapters = [*_chapters(figures, texts), _done(record, texts)]
     settings = record.settings.get("study", {})
-    claims = [_claim(verdict, record, drawn, texts) for verdict in verdicts(record)]
+    claims = _claims(record, drawn, texts)
     content: list[object] = [*_opening(figures.get(OPENING.name), record, texts)]
     content.append(pieces.Verdicts(texts("page.verdicts"), texts("page.verdicts_said"), claims))
     cautions = warnings(record, texts)
@@ -151,19 +151,30 @@ def _done(record: ComparisonRecord, texts: Texts) -> pieces.Chapter:
     return pieces.Chapter("done", texts("chapter.done"), contents)
 
 
-def _claim(verdict: Verdict, record: ComparisonRecord, drawn: set[str], texts: Texts) -> pieces.Claim:
-    shown = [name for name in verdict.figures if name in drawn]
-    (first, *further), limits = verdict_texts(verdict, record, texts)
-    return pieces.Claim(
-        text=texts(f"claim.{verdict.claim}"),
-        judgement=verdict.judgement,
-        judgement_text=texts(f"judgement.{verdict.judgement}"),
-        sentence=first,
-        details=" ".join(further),
-        details_title=texts("page.verdict_details"),
-        figures=[pieces.Link(texts(f"figure.{name}.title"), f"#about-{name}") for name in shown],
-        limits=" ".join(limits),
-    )
+def _claims(record: ComparisonRecord, drawn: set[str], texts: Texts) -> list[pieces.Claim]:
+    """Return the claims with their verdicts; what the details of one have said, those of the next do not repeat."""
+    told: set[str] = set()
+    claims = []
+    for verdict in verdicts(record):
+        (first, *further), limits = verdict_texts(verdict, record, texts)
+        claims.append(
+            pieces.Claim(
+                text=texts(f"claim.{verdict.claim}"),
+                judgement=verdict.judgement,
+                judgement_text=texts(f"judgement.{verdict.judgement}"),
+                sentence=first,
+                details=" ".join(line for line in further if line not in told),
+                details_title=texts("page.verdict_details"),
+                figures=[_link(name, texts) for name in verdict.figures if name in drawn],
+                limits=" ".join(limits),
+            )
+        )
+        told.update(further)
+    return claims
+
+
+def _link(figure: str, texts: Texts) -> pieces.Link:
+    return pieces.Link(texts(f"figure.{figure}.title"), f"#about-{figure}")
 
 
 def verdict_texts(verdict: Verdict, record: ComparisonRecord, texts: Texts) -> tuple[list[str], list[str]]:

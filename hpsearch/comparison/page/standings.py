@@ -13,6 +13,7 @@ from hpsearch.reporting.pieces import Paragraph, RankedCell, RankedTable
 from hpsearch.reporting.regimes import regime_of
 from hpsearch.storage import ArmRecord, ComparisonRecord
 
+NOTED = ("stability", "minima")  # criteria with a remark of their own
 SYMBOLS = {"ahead": "▲", "between": "◆", "behind": "▼"}  # so that colour is not the only sign
 
 
@@ -30,8 +31,9 @@ def ranked_table(record: ComparisonRecord, texts: Texts) -> list[RankedTable | P
         cells = [_cell(unit, of_sizes.get(arm.batch_size), names, record, texts) for unit, of_sizes in found.items()]
         rows.append((short_name(arm, record, texts), _what(arm, record, texts), cells))
     head = [texts("standing.method"), *(texts(f"standing.{name}") for name in found)]
-    note = texts("standing.note", engine=engine_text(record, texts))
-    return [RankedTable(texts("standing.title"), head, rows), Paragraph(note, "note")]
+    notes = [texts("standing.note"), *(texts(f"standing.note_{name}") for name in NOTED if name in found)]
+    notes.append(texts("standing.note_seconds", engine=engine_text(record, texts)))
+    return [RankedTable(texts("standing.title"), head, rows), Paragraph(" ".join(notes), "note")]
 
 
 def _shortest_name(arm: ArmRecord, compared: Sequence[ArmRecord], record: ComparisonRecord, texts: Texts) -> str:

@@ -18,6 +18,7 @@ from hpsearch.data.columns import dates, parsing
 from hpsearch.data.columns.error_messages import misread
 from hpsearch.data.columns.table import Cells, Table, absent
 from hpsearch.data.transform import PERIODS
+from hpsearch.errors import counted, listed
 
 MOST_CATEGORIES = 50
 MOSTLY = 0.9  # of the cells are numbers or dates: the others are taken for mistakes
@@ -204,7 +205,22 @@ def _plan_category(sample: ColumnSample) -> Entry:
     }
     if other:
         entry["note"] = f"the {len(kept)} most frequent of {len(texts):,} values, the others together"
+    elif note := _nearly_truth(
+        dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+    ):
+        entry["note"] = note
     return entry
+
+
+def _nearly_truth(counts: Mapping[str, int]) -> str:
+    """Return what a reader should know of a column whose cells [count by text] are truth values but for a few; "" of any other."""
+    for pair in parsing.TRUTH:
+        odd = [text for text in counts if text.lower() not in pair]
+        few = sum(counts[text] for text in odd) <= (1 - MOSTLY) * sum(counts.values())
+        if odd and few and {text.lower() for text in counts} >= {*pair}:
+            cells = counted(sum(counts[text] for text in odd), "cell")
+            return f"{listed(odd, 3)} in {cells} beside {pair[1]} and {pair[0]}, so it is a category, not a truth value"
+    return ""
 
 
 def _read_category(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]:

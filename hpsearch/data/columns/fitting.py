@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from hpsearch.data.cells import Array
+from hpsearch.data.columns import parsing
 from hpsearch.data.columns.column_selection import DROPPED, Dropped, choose_type
 from hpsearch.data.columns.column_types import COLUMN_TYPES, ColumnSample, Entry
 from hpsearch.data.columns.reading import read_cells
@@ -32,7 +33,7 @@ from hpsearch.data.options import ReadOptions
 from hpsearch.data.scaling import Scaled
 from hpsearch.data.splits import Split
 from hpsearch.data.transform import PERIODS, TableTransform, width
-from hpsearch.errors import UserError, listed, shown, suggestion
+from hpsearch.errors import UserError, counted, listed, shown, suggestion
 
 VERSION = 1
 ROWS_AT_ONCE = 65_536
@@ -88,7 +89,12 @@ def scale_table(table_inputs: TableInputs, split: Split) -> Scaled:
         tuple(divisions),
         test,
         shape=(test.shape[1],),
-        notices=(*table.notices, *_notices(entries, dropped, numbers, missing), *_unknown_truths(entries, unknown)),
+        notices=(
+            *table.notices,
+            *_notices(entries, dropped, numbers, missing),
+            *_vanished(table, entries, numbers),
+            *_unknown_truths(entries, unknown),
+        ),
         preprocessing=_preprocessing(table_inputs, fitted[0], dropped),
         columns=tuple(_column_summaries(entries, dropped, numbers)),
         tests=tuple(_apply(columns, numbers[rows]) for columns, rows in own_tests),
@@ -263,6 +269,20 @@ def _missing_notices(entries: Sequence[Entry], numbers: Array, missing: str) -> 
     categories = [entry for entry in incomplete if entry["kind"] == "category"]
     if categories:
         yield f"{_missing_in(categories)}: a missing category is one of its own."
+
+
+def _vanished(table: Table, entries: Sequence[Entry], numbers: Array) -> Iterator[str]:
+    """Yield which columns of text have numbers so close to 0 that they are read as 0."""
+    for entry, values in zip(entries, numbers.T, strict=True):
+        cells = table.column(entry["name"])
+        if entry["kind"] == "number" and not isinstance(cells, np.ndarray):
+            places = np.flatnonzero(parsing.vanished(cells, values))
+            if len(places):
+                example = shown(cells[int(places[0])].as_py())
+                yield (
+                    f"Column {shown(entry['name'])}: {counted(len(places), 'cell')} too close to 0 for a number of 64 bits, "
+                    f"as {example}, read as 0. Rescale the column if they differ."
+                )
 
 
 def _unknown_truths(entries: Sequence[Entry], unknown: Array) -> Iterator[str]:

@@ -26,6 +26,7 @@ BLANK = r"[ \t\x{a0}\x{202f}]?"
 BEFORE = rf"(?:[$€£¥₹]{BLANK}|Rs\.? ?|[A-Z]{{3}} )"  # a number: a currency
 BEHIND = r"[$€£¥₹%‰]|°?[A-Za-zµ]{1,3}"
 UNIT = rf"^\(?[+-]?{BEFORE}?[+-]?\d[\d.,]*(?:{BLANK}(?:{BEHIND}))?\)?$"
+TINY = r"[1-9].*[eE]-"  # of a number that float64 may have no other value for than 0
 INFINITE = r"(?i)^[+-]?inf(?:inity)?$"
 
 
@@ -77,6 +78,14 @@ def unit(cells: Any) -> str:
         return ""
     units = pc.replace_substring_regex(full, r"[\d,+()\s\x{a0}\x{202f}-]|\.\d", "").unique()
     return str(units[0].as_py()) if len(units) == 1 else ""
+
+
+def vanished(cells: Any, values: Array) -> Array:
+    """Return which text cells [N] are numbers other than 0 whose float64 [N] is 0."""
+    zero = values == 0
+    if not zero.any():
+        return zero
+    return zero & matches(cells, TINY)
 
 
 def missing(cells: Any) -> Array:

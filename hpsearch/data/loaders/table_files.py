@@ -11,10 +11,13 @@ from hpsearch.data.assumptions import Assumption
 from hpsearch.data.columns.table import Table, check_names, table_of_arrow
 from hpsearch.data.columns.text_numbers import with_plain_numbers
 from hpsearch.data.columns.trained_table import TrainedTable
-from hpsearch.data.loaders.csv_bytes import MEMORY_A_BYTE, find_file, memory
+from hpsearch.data.loaders.csv_bytes import find_file
 from hpsearch.data.loaders.text_tables import read_text
+from hpsearch.data.memory import check_memory
 from hpsearch.data.options import ReadOptions
 from hpsearch.errors import UserError, shown
+
+MEMORY_A_BYTE = 6  # bytes of memory that a byte of a Parquet file's columns takes until it is an input
 
 
 def read_table(path: str | Path, options: ReadOptions = ReadOptions(), expected: Sequence[str] = ()) -> Table:
@@ -83,5 +86,4 @@ def _read_parquet(file: Path) -> Table:
 def _check_size(metadata: Any) -> None:
     stored = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
     size = max(stored, metadata.num_rows * metadata.num_columns)  # a value that repeats takes no byte in the file
-    if size * MEMORY_A_BYTE > memory() * 2:
-        raise UserError(f"{size / 1e9:,.1f} GB are more than fits in this machine's memory. Take a sample of its rows.")
+    check_memory(MEMORY_A_BYTE * size, "the table", "Take a sample of its rows.")

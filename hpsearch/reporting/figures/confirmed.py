@@ -12,7 +12,7 @@ from hpsearch.reporting.figures.style import LIGHT, axis, blank, error_bars, hov
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.replicates import failed_text
-from hpsearch.reporting.selection import marked, usable_trials
+from hpsearch.reporting.selection import marked, trained_on, usable_trials
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord
 
@@ -222,13 +222,19 @@ def _difference(gap: dict[str, float | None], metric: MetricFormat, other: str, 
 
 
 def _selected(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
-    """Say which of its runs the selected network is."""
+    """Say which of its runs the selected network is, and what it trained on in the end."""
     result = record.result
     several = record.selected.is_ensemble
-    if result.get("refitted"):
+    if record.data.get("rows", {}).get("folds"):
         key = "refitted_ensemble" if several else "refitted"
         return texts(f"search.figure.confirmed.{key}", trial=result["trial"])
-    if several:
+    return " ".join(filter(None, (_chosen_run(record, metric, texts), trained_on(result, texts))))
+
+
+def _chosen_run(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
+    """Say which run of its trial the selected network is, by the values on rows that it did not train on."""
+    result = record.result
+    if record.selected.is_ensemble:
         return texts("search.figure.confirmed.members")
     value = result["validation"]
     fresh = result.get("fresh")

@@ -103,7 +103,7 @@ def _option(
         key, length = unit(float(part["position"].max()))
     positions = (part["position"].astype(float) / length).tolist()
     known = dict(zip(part["trial"], positions, strict=True))
-    best = _corners(positions, part["best"].tolist())
+    best = corners(positions, part["best"].tolist())
     x = [rounded(known.get(trial.number) for trial in group) for group in drawn]
     return {
         "label": texts(f"search.figure.history.{name}_button"),
@@ -113,7 +113,7 @@ def _option(
     }
 
 
-def _corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[float, float]]:
+def corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[float, float]]:
     """Return the points of a line of steps at which its height changes, and the last one: all that it takes to draw it."""
     known = [(x, float(y)) for x, y in zip(across, up, strict=True) if y is not None]
     line = [point for point in known if isfinite(point[1])]

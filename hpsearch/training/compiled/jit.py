@@ -1,7 +1,10 @@
 """How numba compiles the kernels: without the interpreter's lock, cached on disk, sums in any order, NaN kept."""
 
+import logging
+import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -9,8 +12,10 @@ import numba
 import numpy.typing as npt
 from numba.core import event
 
+from hpsearch.platforms import can_others_write
 from hpsearch.progress import COMPILER
 
+LOGGER = logging.getLogger(__name__)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 Array = npt.NDArray[Any]
@@ -48,12 +53,28 @@ def compiled_exactly(function: Function) -> Function:
 
 
 def _compiled(function: Function, options: dict[str, Any]) -> Function:
+    if _cache_of_others():
+        return cast("Function", numba.njit(**options)(function))
     try:
         made = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for machine code can be written to
         return cast("Function", numba.njit(**options)(function))
     _drop_stale_code(made)
     return cast("Function", made)
+
+
+@cache
+def _cache_of_others() -> bool:
+    """Whether others can write where `NUMBA_CACHE_DIR` has machine code kept, which numba runs unchecked; says so if they can."""
+    folder = os.environ.get("NUMBA_CACHE_DIR")
+    if not folder or not can_others_write(Path(folder)):
+        return False
+    LOGGER.warning(
+        "NUMBA_CACHE_DIR is %s, which others can write to: no machine code is kept or taken from there, and kernels are compiled "
+        "each time. Give a folder of your own (chmod 700).",
+        folder,
+    )
+    return True
 
 
 def is_cached(function: Callable[..., Any]) -> bool:
