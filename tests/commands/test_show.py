@@ -82,6 +82,23 @@ def test_a_run_ends_with_what_to_type_next(reports: Path, capsys: pytest.Capture
         assert parser(words[0]).parse_args(words).reports == str(reports)
 
 
+def test_a_run_in_korean(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --lang ko what a run prints, its report and the commands that it proposes are Korean; the English page stays."""
+    assert main(["run", "iris", "--reports", str(reports), *QUICK, "--lang", "ko"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    page = reports / "iris" / "report.ko.html"
+    assert f"보고서     {page}" in lines
+    assert '<html lang="ko">' in page.read_text(encoding="utf-8")
+    assert '<html lang="en">' in (reports / "iris" / "report.html").read_text(encoding="utf-8")
+    for line in lines[lines.index("") + 1 : -1]:  # all but refit, which speaks English
+        words = shlex.split(line.removeprefix("다음"), comments=True)[3:]
+        assert parser(words[0]).parse_args(words).lang == "ko"
+    assert main(["open", "iris", "--reports", str(reports), "--no-browser", "--lang", "ko"]) == 0
+    assert capsys.readouterr().out == f"report {page}\n"
+    assert main(["check", "iris", "--lang", "ko"]) == 0
+    assert "행: 학습" in capsys.readouterr().out
+
+
 def test_studies_are_listed(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`list` has a line on each study: its data, trials, score, state and day; one that cannot be read is said, and the rest is shown."""
     assert main(["list", "--reports", str(reports)]) == 0
