@@ -19,7 +19,7 @@ from hpsearch.reporting.pieces import Value
 from hpsearch.reporting.ranking import best
 from hpsearch.reporting.rendering import render_template
 from hpsearch.reporting.replicates import of_completed_runs
-from hpsearch.reporting.screen import FIRST, Screen
+from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.selection import marks, why
 from hpsearch.reporting.summary import best_network
 from hpsearch.reporting.trust import honesty
@@ -134,7 +134,11 @@ class NotebookLine:
     def __init__(self, metric: str) -> None:
         self.screen = Screen(metric)  # words the states
         self._display: Any = None
-        self._shown: tuple[str, int, int | None] = (FIRST, 0, None)  # text, steps done and of how many
+        self._shown: tuple[str, int, int | None] = (
+            ENGLISH("screen.progress.first"),
+            0,
+            None,
+        )  # text, steps done and of how many
         self._search = self._shown  # the last state of the search itself
         self._shown_at = 0.0
 

@@ -39,7 +39,7 @@ def contestants(rivals: Sequence[str] = (), variants: Sequence[str] = ()) -> dic
     found: dict[str, Contestant] = {OURS: partial(_ours, settings="")}
     for settings in variants:
         found[f"{OURS} {settings}"] = partial(_ours, settings=settings)
-    for name in ("linear", "linear, scaled", "MLP, scaled", "boosting"):
+    for name in ("linear", "linear, scaled", "MLP", "MLP, scaled", "boosting"):
         found[name] = partial(_of_scikit_learn, name=name)
     for name in rivals:
         found[name] = look_up(RIVALS, name, "rival")()

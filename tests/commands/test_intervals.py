@@ -10,7 +10,7 @@ from sklearn.datasets import load_diabetes
 
 from hpsearch import DNNRegressor
 from hpsearch.cli import main
-from hpsearch.interactive import load
+from hpsearch.interactive import SearchResult, load
 
 QUICK = ["--trials", "2", "--set", "training.epochs=4", "--engine", "reference", "--device", "cpu"]
 CONFIRMED = ["--set", "confirm.trials=1", "--set", "confirm.seeds=2", "--set", "confirm.ensemble=1"]
@@ -73,6 +73,7 @@ def test_low_and_high_stand_beside_the_prediction(place: Path) -> None:
     assert predictions - low == pytest.approx(high - predictions)
     assert np.ptp(high - low) == pytest.approx(0, abs=1e-6)
     result = load(place / "prices")
+    assert isinstance(result, SearchResult)
     found = result.predict_interval(table().drop(columns="price"), 0.8)
     assert found == pytest.approx(np.stack([low, high], axis=1), rel=1e-6)
     wider = result.predict_interval(table().drop(columns="price"), 0.9)

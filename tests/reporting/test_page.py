@@ -268,7 +268,7 @@ def test_another_winner_than_the_search_s_best_is_told() -> None:
     record = confirmed(study(), winner=1)
     html = made(record)
     assert (
-        f"Trial {record.result['trial']} has the best mean, 97.3 % (96.7 to 97.9 %), and is the one that was selected"
+        f"Trial {record.result['trial']} has the best mean, 97.3 % (96.7 to 97.9 %), and was selected"
         in prose(html)
     )
     assert "The marked one is selected: it has the best mean over fresh seeds" in prose(html)

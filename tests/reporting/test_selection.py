@@ -21,7 +21,8 @@ from hpsearch.reporting.formatting import (
 from hpsearch.reporting.notebook import fragment
 from hpsearch.reporting.ranking import ranked
 from hpsearch.reporting.screen import Screen
-from hpsearch.reporting.selection import luck, marks, of_trials, why
+from hpsearch.reporting.selection import certainty, luck, marks, of_trials, why
+from hpsearch.reporting.summary import result_values, scores
 from hpsearch.reporting.tables import frames
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.records import Score, StudyResult
@@ -37,6 +38,51 @@ def screen(record: StudyRecord, capsys: pytest.CaptureFixture[str]) -> str:
 def told(record: StudyRecord, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """Page, notebook and terminal of a study."""
     return [prose(page(record, frames(record))), prose(fragment(record)), screen(record, capsys)]
+
+
+def held_out(record: StudyRecord, temperature: float = 1.0, **figures: Any) -> StudyRecord:
+    """A study of whose model 270 held-out rows say these figures."""
+    combination = {"shares": [1.0], "temperature": temperature, "errors": None}
+    known = {"rows": 270, "value": 0.97, "low": 0.948, "high": 0.985, "loss": 0.36, "calibrated_loss": 0.31, **figures}
+    return replace(record, result={**record.result, "held_out": known, "combination": combination})
+
+
+def test_how_sure_predictions_are_is_told() -> None:
+    """A temperature with the loss before and after; that too few rows gave none, or none was better; how far numbers are off."""
+    record = confirmed(study())
+    assert certainty(record) == ""
+    said = certainty(held_out(record, 1.4, fewest=100))
+    assert "logits are divided by 1.4, which takes the loss on 270 rows that trained nothing from 0.36 to 0.31." in said
+    assert "270 rows that trained nothing are fewer than the 300" in certainty(held_out(record, fewest=300))
+    assert "no temperature fitted to others lowers the loss, 0.36." in certainty(held_out(record, fewest=100))
+    numbers = certainty(held_out(record, nine_tenths=[12.3456]))
+    assert "Of 270 rows that trained nothing, nine tenths are predicted to within ± 12.3:" in numbers
+
+
+def test_the_validation_value_has_an_interval_over_rows_beside_that_over_seeds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Terminal and page name what each interval is over; a study of an earlier version knows the one over seeds alone."""
+    record = confirmed(study())
+    assert "over seeds 96.7 to 97.9 %, over rows 94.8 to 98.5 %" in screen(held_out(record), capsys)
+    assert "over rows 94.8" not in screen(record, capsys)
+    values = scores(held_out(record))
+    assert values["mean"].remark.endswith("over seeds 96.7 to 97.9\u00a0%, over rows 94.8 to 98.5\u00a0%")
+
+
+def test_an_ensemble_of_shares_is_told_with_them_and_with_its_loss() -> None:
+    """Each trial's share stands beside it, and the sentence on the choice gives the losses that decided."""
+    record = ensembled(study())
+    choice = {**record.result["choice"], "loss": {"single": 0.1204, "ensemble": 0.1198}}
+    combination = {"shares": [0.5, 0.3, 0.2], "temperature": 1.0, "errors": None}
+    weighted = replace(record, result={**record.result, "choice": choice, "combination": combination})
+    first = result_values(weighted)[0].remark
+    assert "weighted mean" in first
+    assert "(50\u00a0%)" in first
+    said = why(choice, MetricFormat.of(record))
+    assert "reach a loss of 0.1198 (accuracy 97.9" in said
+    assert "the first of them 0.1204" in said
+    assert "The loss decides: the ensemble is selected." in said
 
 
 @pytest.mark.slow

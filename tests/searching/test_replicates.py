@@ -32,6 +32,7 @@ from hpsearch.searching.replicates import Replicates, confirm, metric_mean, rank
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.scoring import score_test
 from hpsearch.searching.specifications import replicate, specification
+from hpsearch.searching.stopping import train_until_stopped
 from hpsearch.searching.study import run_study
 from hpsearch.statistics.estimates import student_mean
 from hpsearch.storage.urls import sqlite_url
@@ -499,13 +500,12 @@ def test_a_candidate_that_fails_on_a_further_seed_takes_no_part(
     failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where another than the winner diverges the winner is judged without it; where the winner does, nothing is said by held-out rows."""
-    train_all = ensemble.train_until_stopped
 
     def failed(*arguments: Any) -> list[Any]:
-        runs = train_all(*arguments)
+        runs = train_until_stopped(*arguments)
         return [replace(run, weights=None) if place % 2 == failing else run for place, run in enumerate(runs)]
 
-    monkeypatch.setattr(ensemble, "train_until_stopped", failed)
+    monkeypatch.setattr("hpsearch.searching.ensemble.train_until_stopped", failed)
     result, _ = run(tmp_path, small_data(), config(ensemble=2))
     assert len(result["networks"]) == 1
     assert (result["choice"] is None) == (failing == 0)
