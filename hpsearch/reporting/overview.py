@@ -272,7 +272,7 @@ def _regime_cells(one: RegimeTrials, metric: MetricFormat, texts: Texts) -> Iter
 def show_next(
     screen: Screen, words: Sequence[str], stored: Sequence[str], folder: Path, texts: Texts, first: str = "show"
 ) -> None:
-    """Print the commands that go on from a study: to see more of it, to predict, to train its best trial on more rows.
+    """Print the commands that go on from a study: to see more of it, to predict.
 
     Args:
         screen: prints.
@@ -289,7 +289,6 @@ def show_next(
         lines.append((command(first, *stored), texts(f"screen.next.{first}")))
     if BEST in models_in(folder):
         lines.append((command("predict", words[0], NEW_ROWS, *words[1:]), texts("screen.next.predict")))
-        lines.append((command("refit", *stored), texts("screen.next.refit")))
     width = max(len(line) for line, _ in lines)
     explained = [f"{line:<{width}}  # {purpose}" for line, purpose in lines]
     if screen.width is not None and HEAD + max(map(cell_len, explained)) > screen.width:
