@@ -268,7 +268,7 @@ def _regime_cells(one: RegimeTrials, metric: MetricFormat, texts: Texts) -> Iter
 
 
 def show_next(screen: Screen, words: Sequence[str], stored: Sequence[str], folder: Path, first: str = "show") -> None:
-    """Print the commands that go on from a study: to see more of it, to predict, to train its best trial on more rows.
+    """Print the commands that go on from a study: to see more of it, to predict.
 
     Args:
         screen: prints.
@@ -286,7 +286,6 @@ def show_next(screen: Screen, words: Sequence[str], stored: Sequence[str], folde
         lines.append((command(first, *stored, *asked), texts(f"screen.next.{first}")))
     if BEST in models_in(folder):
         lines.append((command("predict", words[0], NEW_ROWS, *words[1:], *asked), texts("screen.next.predict")))
-        lines.append((command("refit", *stored), texts("screen.next.refit")))
     width = max(cell_len(line) for line, _ in lines)
     explained = [f"{line}{' ' * (width - cell_len(line))}  # {purpose}" for line, purpose in lines]
     if screen.width is not None and HEAD + max(map(cell_len, explained)) > screen.width:

@@ -76,7 +76,7 @@ def test_a_run_ends_with_what_to_type_next(reports: Path, capsys: pytest.Capture
     assert main(["run", "iris", "--reports", str(reports), *QUICK]) == 0
     lines = capsys.readouterr().out.splitlines()
     last = lines[lines.index("") + 1 :]
-    assert [line.removeprefix("next").split()[3] for line in last] == ["open", "show", "predict", "refit"]
+    assert [line.removeprefix("next").split()[3] for line in last] == ["open", "show", "predict"]
     for line in last:
         words = shlex.split(line.removeprefix("next"), comments=True)[3:]
         assert parser(words[0]).parse_args(words).reports == str(reports)
