@@ -8,11 +8,15 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.reporting.figures.bands import CROWD, FEWEST, TOP, band_traces, parts_of, quartiles_of
 from hpsearch.reporting.figures.points import (
     BEYOND,
+    MOST_CATEGORIES,
     Heights,
     Scale,
+    band_names,
     bold_trial,
+    crowd_note,
     edge_note,
     marker,
     rings,
@@ -35,6 +39,8 @@ PANELS = 24
 POINTS = 4000  # in all panels together
 ROLES = ("finished", "pruned", "diverged", BEYOND)
 LABELS = 229  # pixels that the narrowest panel of page.js leaves to the labels of its choices
+PARTS = 12  # of a panel's band
+BAR = 16  # pixels of the width of a bar that stands for many trials
 CHARACTER = 6  # pixels of a label's character, about
 
 
@@ -70,7 +76,8 @@ def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     if len(ended) < 2 or not names or not ranked(record):
         return None
     heights = Heights.common(record)
-    trials = thin(ended, max(150, POINTS // len(names)), heights.metric)
+    crowd = len(ended) >= CROWD
+    trials = list(ranked(record)[:TOP]) if crowd else thin(ended, max(150, POINTS // len(names)), heights.metric)
     panels = [
         Panel(name, str(i + 1) if i else "", scale_of(name, record), heights, texts) for i, name in enumerate(names)
     ]
@@ -83,11 +90,15 @@ def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
         across, down = _place(i, len(panels))
         upright = value_axis(heights.metric, heights.ends, most=4) | {"anchor": f"x{panel.tag}", "domain": down}
         layout |= {f"xaxis{panel.tag}": _below(panel) | {"domain": across}, f"yaxis{panel.tag}": upright}
-        for trace in _traces(panel, trials, record):
+        for trace in chain(_crowd(panel, record) if crowd else (), _traces(panel, trials, record)):
             first = trace.legendgroup not in named  # each group of traces is once in the legend
-            figure.add_trace(trace.update(showlegend=first, xaxis=f"x{panel.tag}", yaxis=f"y{panel.tag}"))
+            figure.add_trace(
+                trace.update(showlegend=first and bool(trace.name), xaxis=f"x{panel.tag}", yaxis=f"y{panel.tag}")
+            )
             named.add(trace.legendgroup)
     notes = [thinned(len(trials), len(ended), texts), edge_note(trials, heights, texts)]
+    if crowd:
+        notes = [crowd_note(ended, heights, texts)]
     if len(hyperparameters(record)) > PANELS:
         notes.append(texts("search.figure.axes.first", panels=PANELS))
     meta = {"panels": len(names), "panel": PANEL, "thinned": " ".join(filter(None, notes))}
@@ -109,10 +120,47 @@ def _traces(panel: Panel, trials: Sequence[TrialRecord], record: StudyRecord) ->
         group = [trial for trial in having if panel.role(trial) == role]
         if group:
             yield _dots(panel, role, group)
-    medians = _medians(panel, having)
+    medians = _medians(
+        panel, having if len(trials) > TOP else [trial for trial in record.trials if panel.name in trial.params]
+    )
     if medians is not None:
         yield medians
     yield from rings(record, panel.x, panel.heights, panel.texts)
+
+
+def _crowd(panel: Panel, record: StudyRecord) -> Iterator[go.Scatter]:
+    """Yield the middle half of the usable trials along a panel's axis: a band, or bars where the values are few."""
+    having = [trial for trial in ranked(record) if panel.name in trial.params]
+    positions = {panel.scale.position(trial.params[panel.name]) for trial in having}
+    if len(having) < 2 * FEWEST:
+        return
+    names = band_names(panel.texts)
+    if len(positions) <= MOST_CATEGORIES:
+        yield from _bars(panel, having, names[0])
+        return
+    having.sort(key=lambda trial: panel.scale.position(trial.params[panel.name]))
+    parts = parts_of(having, PARTS)
+    x = [median(panel.scale.position(trial.params[panel.name]) for trial in part) for part in parts]
+    for trace, group in zip(
+        band_traces(x, quartiles_of(parts), names), ("band_edge", "band", "band_median"), strict=True
+    ):
+        yield trace.update(legendgroup=group)
+
+
+def _bars(panel: Panel, trials: Sequence[TrialRecord], name: str) -> Iterator[go.Scatter]:
+    """Yield the middle half of each value's trials as one thick line; medians are drawn besides."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    by_position: dict[float, list[TrialRecord]] = {}
+    for trial in trials:
+        by_position.setdefault(panel.scale.position(trial.params[panel.name]), []).append(trial)
+    parts = {at: part for at, part in sorted(by_position.items()) if len(part) >= FEWEST}
+    low, _, high = quartiles_of(list(parts.values())) if parts else ([], [], [])
+    for at, bottom, top in zip(parts, low, high, strict=True):
+        x += [at, at, None]
+        y += [bottom, top, None]
+    line = {"color": LIGHT["band"], "width": BAR}
+    yield go.Scatter(x=x, y=rounded(y), mode="lines", line=line, name=name, legendgroup="band", hoverinfo="skip")
 
 
 def _ends(panel: Panel) -> Iterator[dict[str, Any]]:

@@ -8,15 +8,16 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from hpsearch.reporting.figures.bands import CROWD, TOP, band_traces, parts_of, quartiles_of
 from hpsearch.reporting.figures.points import (
     BEYOND,
     Heights,
+    band_names,
     bold_trial,
+    crowd_note,
     edge_note,
     marked_trials,
     rings_of,
-    thin,
-    thinned,
     trial_points,
 )
 from hpsearch.reporting.figures.style import LIGHT, SYMBOLS, axis, bars, blank, color, label, rounded
@@ -27,7 +28,6 @@ from hpsearch.reporting.selection import usable_trials
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
 
-MOST = 700
 FEW = 10  # ended trials, below which halves are not compared
 ENOUGH = 30  # ended trials, before a second half without progress says something
 UNITS = (("hours", 7200.0, 3600.0), ("minutes", 180.0, 60.0), ("seconds", 0.0, 1.0))  # name, used from, seconds
@@ -50,10 +50,13 @@ def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
     heights = Heights.common(record)
     if not ranked(record) or len(valued) < 2:
         return None
-    trials = thin(valued, MOST, heights.metric)
+    crowd = len(valued) >= CROWD
+    trials = list(ranked(record)[:TOP]) if crowd else valued
     figure = blank(430, xaxis_title_text=texts("search.figure.history.trial_axis"))
     groups = _grouped(trials, heights)
     drawn = list(groups.values())
+    if crowd:
+        drawn = _add_band(figure, record, texts) + drawn
     figure.add_traces([trial_points(role, group, heights, texts) for role, group in groups.items()])
     for mark, own in marked_trials(record, texts):
         figure.add_trace(rings_of(mark, own, lambda trial: trial.number, heights))
@@ -65,8 +68,19 @@ def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
         trace.update(x=x, y=y)
     figure.update_yaxes(heights.axis(texts))
     note = edge_note(trials, heights, texts)
-    meta = {"switch": switch, "note": note, "thinned": thinned(len(trials), len(valued), texts)}
-    return figure.update_layout(meta=meta)
+    if crowd:
+        note = crowd_note(valued, heights, texts)
+    return figure.update_layout(meta={"switch": switch, "note": note})
+
+
+def _add_band(figure: go.Figure, record: StudyRecord, texts: Texts) -> list[list[TrialRecord]]:
+    """Draw the middle half of the usable trials in each part of the search; return the trials at whose places its traces stand."""
+    usable = sorted(ranked(record), key=lambda trial: trial.number)
+    parts = parts_of(usable)
+    middles = [part[len(part) // 2] for part in parts]
+    traces = band_traces([trial.number for trial in middles], quartiles_of(parts), band_names(texts))
+    figure.add_traces(traces)
+    return [middles for _ in traces]
 
 
 def _grouped(trials: Sequence[TrialRecord], heights: Heights) -> dict[str, list[TrialRecord]]:

@@ -3,13 +3,18 @@
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import log10
+from statistics import median
 from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.reporting.figures.bands import CROWD, TOP, band_traces, parts_of, quartiles_of
 from hpsearch.reporting.figures.points import (
     BEYOND,
+    FEW_USABLE,
     Heights,
+    band_names,
+    crowd_note,
     edge_note,
     limits,
     rings,
@@ -40,10 +45,17 @@ def size(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     sizes = [_size(trial) for trial in trials]
     if len(set(sizes)) < 2:
         return None
-    # Pruned trials are not drawn here, so their values must not stretch the scale.
-    heights = Heights.of(trials, MetricFormat.of(record))
-    drawn = thin(sorted(trials, key=lambda trial: trial.number), MOST, heights.metric)
+    heights = Heights.common(record)
+    if len(trials) < FEW_USABLE:  # pruned trials are not drawn here, so their values must not stretch the scale
+        heights = Heights.of(trials, heights.metric)
+    crowd = len(trials) >= CROWD
+    drawn = list(trials[:TOP]) if crowd else sorted(trials, key=lambda trial: trial.number)
     figure = blank(380)
+    if crowd:
+        parts = parts_of(sorted(trials, key=_size))
+        figure.add_traces(
+            band_traces([median(map(_size, part)) for part in parts], quartiles_of(parts), band_names(texts))
+        )
     names = {"finished": texts("search.points.to_the_end"), BEYOND: role_text(BEYOND, texts)}
     for role, name in names.items():
         group = [trial for trial in drawn if (heights.role(trial) == BEYOND) == (role == BEYOND)]
@@ -56,8 +68,10 @@ def size(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     ends = [log10(low) - pad, log10(high) + pad]
     figure.update_xaxes(log_axis(low, high, texts("search.figure.size.axis"), range=ends))
     figure.update_yaxes(heights.axis(texts))
-    note = edge_note(drawn, heights, texts)
-    return figure.update_layout(meta={"note": note, "thinned": thinned(len(drawn), len(trials), texts)})
+    note = edge_note(trials, heights, texts)
+    if crowd:
+        note = crowd_note(trials, heights, texts)
+    return figure.update_layout(meta={"note": note})
 
 
 def _sized(record: StudyRecord) -> list[TrialRecord]:
