@@ -36,18 +36,18 @@ from hpsearch.data.dataset import Data, check_weights
 from hpsearch.data.dropping import kept_rows
 from hpsearch.data.given import as_given, check_labels, has_sparse_columns, joined, new_rows, refuse_missing_labels
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
-from hpsearch.data.splits import Split, every_row, hold_out, last_rows
+from hpsearch.data.splits import hold_out, last_rows
 from hpsearch.data.tasks import TASKS, class_numbers, class_task
 from hpsearch.data.weights import read_weights
 from hpsearch.errors import UserError, listed, shown
 from hpsearch.model import Model
+from hpsearch.model.intervals import ends_of, half_widths
 from hpsearch.model.models import with_weights
 from hpsearch.model.new_rows import predict_arrays
 from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.tables import TABLES
 from hpsearch.searching.array_study import MemorySearch, array_config, array_data, search_in_memory
-from hpsearch.searching.networks import refit_model
-from hpsearch.searching.run_options import RunOptions, prepare_engine
+from hpsearch.searching.run_options import RunOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,6 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         if sample_weight is not None:
             sample_weight = read_weights(sample_weight, len(targets))
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
-        config = array_config("table", self._settings(task, seed), type(self).__name__)
         split = None
         notice = ""
         if own_rows:
@@ -110,26 +109,19 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         elif not self.folds:
             codes = targets if TASKS[task].has_classes else None
             split, notice = hold_out(codes, len(targets), self.validation, seed)
-
-        def data_of(split: Split | None) -> Data:
-            data = array_data(config, run_options, inputs, targets, split, weights=sample_weight)
-            if weights is None:
-                return data
-            return weighted(data, weights, self.metric is None)
-
+        held_out = split is None or not np.array_equal(split.training, split.validation)
+        settings = self._settings(task, seed, refit=self.refit and held_out)
+        config = array_config("table", settings, type(self).__name__)
         with TemporaryDirectory(prefix="hpsearch-") as folder:
             run_options = RunOptions(Path(folder), "", self.device)
-            data = data_of(split)
-            result = search_in_memory(config, run_options, data)
-            self._keep(result)
-            if self.refit and split is not None:  # with folds the networks have trained on all rows already
-                every = data_of(every_row(len(targets)))
-                engine = prepare_engine(config, run_options, every)
-                self.model_ = refit_model(result.model, result.record, config, data, every, engine)
+            data = array_data(config, run_options, inputs, targets, split, weights=sample_weight)
+            if weights is not None:
+                data = weighted(data, weights, self.metric is None)
+            self._keep(search_in_memory(config, run_options, data))
         if notice:
             warnings.warn(f"{type(self).__name__}: {notice}.", stacklevel=3)
 
-    def _settings(self, task: str, seed: int) -> dict[str, Mapping[str, Any] | None]:
+    def _settings(self, task: str, seed: int, refit: bool) -> dict[str, Mapping[str, Any] | None]:
         """Return the parameters as the tables of a study."""
         metric = self.metric or self._default_metric
         return {
@@ -153,7 +145,7 @@ class _Searching(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
                 "patience": self.search_patience,
                 "target_value": self.target_value,
             },
-            "confirm": {"trials": self.confirm, "ensemble": self.ensemble},
+            "confirm": {"trials": self.confirm, "ensemble": self.ensemble, "refit": refit},
         }
 
     def _keep(self, result: MemorySearch) -> None:
@@ -268,8 +260,8 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         folds: parts of a cross-validation in place of `validation`.
         class_weight: weights of classes in the loss: by label, or "balanced" for all classes alike, however rare.
         confirm: so many of the best trials are trained again on five fresh seeds, and the best mean wins; 0 for the best trial as it is.
-        ensemble: how many of the best networks predict together, at most as many as are confirmed, where that is better on validation rows
-            than one of them.
+        ensemble: how many networks predict together at most, and no more than are confirmed, where that has a lower loss on validation
+            rows than one of them.
         refit: whether the networks are trained once more on all rows, for as many passes as served them best.
         decimal: the decimal mark of numbers that are text in a frame, "." or ","; found if left out, as is `thousands`.
         thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".
@@ -370,8 +362,8 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
             train and validate, with a warning.
         folds: parts of a cross-validation in place of `validation`.
         confirm: so many of the best trials are trained again on five fresh seeds, and the best mean wins; 0 for the best trial as it is.
-        ensemble: how many of the best networks predict together, at most as many as are confirmed, where that is better on validation rows
-            than one of them.
+        ensemble: how many networks predict together at most, and no more than are confirmed, where that has a lower loss on validation
+            rows than one of them.
         refit: whether the networks are trained once more on all rows, for as many passes as served them best.
         decimal: the decimal mark of numbers that are text in a frame, "." or ","; found if left out, as is `thousands`.
         thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".
@@ -428,6 +420,18 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         values = self._predictions(X)
         return values.reshape(len(values), *self._shape)
 
+    def predict_interval(self, X: npt.ArrayLike, level: float = 0.9) -> Floats:
+        """Return the lower and upper end of an interval for each predicted number: [N, 2], of several targets [N, K, 2].
+
+        An interval of a level contains the number in about that share of rows; see `hpsearch.model.intervals`.
+
+        Raises:
+            UserError: nothing was confirmed (confirm=0), so that no errors on held-out rows are known, or the level does not fit.
+        """
+        check_is_fitted(self)
+        half = half_widths(self.model_.combination.errors, level, ())
+        return ends_of(self._predictions(X), half, self._shape)
+
     def _numbers(self, y: Any) -> Any:
         """Return targets that are texts as the numbers that they are."""
         return number_targets(y, ReadOptions(decimal=self.decimal, thousands=self.thousands), "regression")[0]
@@ -451,7 +455,7 @@ def weighted(data: Data, weights: Array, judged: bool) -> Data:
     if not judged:
         return data
     loss = partial(_weighted_log_loss, each.double())
-    return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=loss))
+    return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=loss, row_values=None))
 
 
 def _weighted_log_loss(

@@ -26,6 +26,7 @@ from hpsearch.data.metrics import HALF
 from hpsearch.errors import UserError, counted, rows_text, shown
 from hpsearch.files import folder_name, write_file
 from hpsearch.model import Model, load_model
+from hpsearch.model.intervals import ends_of, half_widths
 from hpsearch.model.models import labels_in, original_labels
 from hpsearch.model.new_rows import predict_arrays
 from hpsearch.model.saved import load_named_model
@@ -150,6 +151,18 @@ class SearchResult:
             raise UserError("predict_proba: a regression has no classes. Use predict.")
         return predict_arrays(self.model, X, _warn)
 
+    def predict_interval(self, X: npt.ArrayLike, level: float = 0.9) -> npt.NDArray[np.float64]:
+        """Return the lower and upper end of an interval for each predicted number: [N, 2], of several targets [N, K, 2].
+
+        An interval of a level contains the number in about that share of rows; see `hpsearch.model.intervals` for what is
+        guaranteed.
+
+        Raises:
+            UserError: the task is no regression, the model knows no held-out errors, or the level does not fit.
+        """
+        half = half_widths(self.model.combination.errors, level, self.model.classes or self.model.labels)
+        return ends_of(predict_arrays(self.model, X, _warn), half, self._shape)
+
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report and return the page's path: `report.html` in the folder `path`, or `path` itself if it ends in .html.
 
@@ -198,9 +211,11 @@ class SearchResult:
             f"in the search: {metric.text(best.value)} (trial {best.trial} of {trials})",
         ]
         if best.mean:
-            lines.append(f"on fresh seeds: {_text(best.mean, metric, 'mean of ' + counted(best.mean.count, 'run'))}")
+            lines.append(
+                f"on fresh seeds: {_text(best.mean, metric, 'mean of ' + counted(best.mean.count, 'run'), 'seeds')}"
+            )
         if best.test:
-            lines.append(f"on test rows: {_text(best.test, metric, rows_text(best.test.count))}")
+            lines.append(f"on test rows: {_text(best.test, metric, rows_text(best.test.count), 'rows')}")
         choice = why(result.get("choice"), metric)
         lines += [choice, uses_of_test_rows(self.record.selected.looks), f"in {self._place}"]
         return "\n  ".join(line for line in lines if line)
@@ -245,6 +260,7 @@ def search(
     confirm: int | None = None,
     seeds: int | None = None,
     ensemble: int = 1,
+    refit: bool = True,
     name: str | None = None,
     reports: str | Path = "reports",
     timeout: float | None = None,
@@ -293,7 +309,8 @@ def search(
         pruner: who ends trials early, a name of `PRUNERS`; "median" by default.
         confirm: so many of the best trials are trained again on fresh seeds, and the best mean wins; 0 for the best trial as it is.
         seeds: on so many fresh seeds each.
-        ensemble: how many of the best networks predict together, where that is better on validation rows than one of them.
+        ensemble: how many networks predict together at most, where that has a lower loss on validation rows than one of them.
+        refit: whether the selected networks train once more, on training and validation rows.
         name: keeps the study in the folder `reports/NAME`; the same call goes on with it.
         reports: where studies are kept.
         timeout: start no trial after so many seconds.
@@ -349,7 +366,7 @@ def search(
             "patience": patience,
             "target_value": target_value,
         },
-        "confirm": {"trials": confirm, "seeds": seeds, "ensemble": ensemble},
+        "confirm": {"trials": confirm, "seeds": seeds, "ensemble": ensemble, "refit": refit},
     }
     config = array_config("digits" if images else "table", given, "search").with_code(code)
     given_data = (inputs, targets, sample_weight, own_rows)
@@ -471,9 +488,9 @@ def _estimate(score: Score | None) -> Estimate | None:
     return Estimate(score.value, score.low, score.high, score.count)
 
 
-def _text(estimate: Estimate, metric: MetricFormat, basis: str) -> str:
-    """Return an estimate as text: its value, what it is taken from, its interval where it is bounded."""
+def _text(estimate: Estimate, metric: MetricFormat, basis: str, over: str) -> str:
+    """Return an estimate as text: its value, what it is taken from, its interval `over` seeds or rows where it is bounded."""
     if estimate.low is None or estimate.high is None:
         return f"{metric.text(estimate.value)} ({basis})"
     interval = metric.between(estimate.low, estimate.high)
-    return f"{metric.text(estimate.value)} ({basis}, 95 % interval {interval})"
+    return f"{metric.text(estimate.value)} ({basis}, 95 % interval over {over} {interval})"

@@ -176,6 +176,7 @@ class Objective:
         confirm: int = 3,
         seeds: int = 5,
         ensemble: int = 1,
+        refit: bool = True,
         name: str | None = None,
         reports: str | Path = "reports",
     ) -> SearchResult:
@@ -189,6 +190,7 @@ class Objective:
             confirm: so many of the best trials are trained again; 0 for the best trial as it is.
             seeds: on so many fresh seeds each.
             ensemble: how many of the best networks predict together, where that is better than one of them.
+            refit: whether the selected networks train once more, on training and validation rows.
             name: keeps the result in the folder `reports/NAME`, which `hpsearch.load` opens; by default it is temporary.
             reports: where results are kept.
 
@@ -198,7 +200,7 @@ class Objective:
         """
         trials = _ended(study)
         self._check_study(study)
-        confirmation = {"trials": confirm, "seeds": seeds, "ensemble": ensemble}
+        confirmation = {"trials": confirm, "seeds": seeds, "ensemble": ensemble, "refit": refit}
         searched = {
             "trials": max(1, len(trials)),
             "sampler": "random",  # every trial is known: none is proposed

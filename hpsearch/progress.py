@@ -48,13 +48,15 @@ class SearchStatus:
 class PhaseProgress:
     """The state of one phase of a run: how many of its steps are done.
 
-    `further` counts steps of later phases that take as long each, None where later phases are of another kind.
+    `further` counts steps of later phases that take as long each, None where later phases are of another kind; `recalled` counts the
+    steps that are done without this process, by an earlier one.
     """
 
     name: str
     done: int
     total: int
     further: int | None = None
+    recalled: int = 0
 
 
 class Compiler:

@@ -172,7 +172,7 @@ class TrialSpec:
     the evaluations (counted from 1) at which a pruner is asked, `patience` the evaluations without a better metric after which the
     run stops; a run with a `target` stops once its metric is strictly better, one with `max_seconds` after so many seconds in training,
     which makes it depend on the machine. `fold` says which of the data's folds it trains on. `planned` are the updates over which
-    the schedule runs, where the run may end before (None: all of its own).
+    the schedule runs, where the run may end before (None: all of its own). `keep_last` asks for the last network beside the best one.
     """
 
     number: int
@@ -193,6 +193,7 @@ class TrialSpec:
     network: Callable[[], Any] | None = None  # makes the user's own network, where there is no architecture
     max_seconds: float | None = None
     planned: int | None = None
+    keep_last: bool = False
 
     @property
     def updates(self) -> int:
@@ -251,9 +252,10 @@ class TrainingRun:
     """An engine's answer.
 
     `best` is the evaluation (from 1) with the best metric, of equal ones that with the lowest validation loss; `value`, `loss` and
-    `weights` are metric, validation loss and network there. A failed run has none of them: `best` is 0, the others are None,
-    `detail` says what happened. A cross-validated trial's run is the mean over its folds: it has no weights, and `folds` has
-    each fold's metric at the best evaluation.
+    `weights` are metric, validation loss and network there; `last_weights` are the network at the last evaluation, where the
+    specification asks for it; a run that ended by the clock, between two evaluations, has none. A failed run has nothing of all that:
+    `best` is 0, the others are None, `detail` says what happened. A cross-validated trial's run is the mean over its folds: it has no
+    weights, and `folds` has each fold's metric at the best evaluation.
     """
 
     number: int
@@ -266,3 +268,4 @@ class TrainingRun:
     parameters: int = 0
     weights: Mapping[str, Any] | None = None  # name → tensor
     folds: tuple[float, ...] = ()
+    last_weights: Mapping[str, Any] | None = None

@@ -103,6 +103,19 @@ def test_the_line_of_a_search_has_the_time_left_for_all() -> None:
     assert screen.line(status(0.0)).endswith("trials/s")
 
 
+def test_what_an_earlier_process_did_says_nothing_about_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a resumed phase the time left follows from the steps of this process: 3 in 30 s, 7 to go, beside 90 that were recalled."""
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    screen = Screen("accuracy")
+    printed = io.StringIO()
+    screen.console = Console(file=printed, width=200)
+    for done, recalled in ((0, 0), (91, 90), (92, 90), (93, 90)):
+        screen.phase(PhaseProgress("part", done, 100, recalled=recalled))
+        clock.now += 10.0
+    assert printed.getvalue().splitlines()[-1] == "part: 93/100, 1 min 10 s left of this stage"
+
+
 def test_a_phase_has_its_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """After three steps a phase says how long it still takes, with the later steps that are like its own; each phase begins anew."""
     clock = Clock()

@@ -47,6 +47,13 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="FILE.py:NAME",
         help="the metric of your own that the study was searched by, to judge the predictions",
     )
+    command.add_argument(
+        "--interval",
+        type=float,
+        metavar="LEVEL",
+        help="of predicted numbers also the columns low and high: an interval that contains the number in about so large a share of "
+        "rows, such as 0.9 (split conformal prediction from errors on held-out rows; only for a regression)",
+    )
     add_reading(command)
     command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
     add_reports(command)
@@ -64,6 +71,7 @@ def call(options: argparse.Namespace) -> None:
     device = choose_device(options.device)
     own_metric = own_metric_of(options)
     model = load_named_model(options.study, Path(options.reports), options.model, own_build(options))
+    half_widths = _half_widths(model, options.interval)
     rows = read_rows(model, source, _read_options(options))
     screen = Screen("", stderr=options.output == "-")
     for notice in rows.notices:
@@ -76,7 +84,7 @@ def call(options: argparse.Namespace) -> None:
     elif not options.no_id:
         kept = _naming_column(rows, source)
     with _open_output(options.output) as file:
-        predictions = list(_write(model, rows, file, str(device), kept))
+        predictions = list(_write(model, rows, file, str(device), kept, half_widths))
     _show_result(screen, model, rows, predictions, own_metric)
     if options.output != "-":
         screen.row("written", options.output)
@@ -104,6 +112,19 @@ def _check_output(output: str, source: Path, force: bool) -> None:
     if path.exists() and source.exists() and path.samefile(source):
         raise UserError(f"{output}: the predictions would take the place of the rows. Give another -o.")
     check_output(path, "predictions.csv", force=force)
+
+
+def _half_widths(model: "Model", level: float | None) -> list[float]:
+    """Return half the width of each predicted number's interval, none where none is asked for.
+
+    Raises:
+        UserError: the model's predictions have none, or none of this level.
+    """
+    if level is None:
+        return []
+    from hpsearch.model.intervals import half_widths
+
+    return half_widths(model.combination.errors, level, model.classes or model.labels)
 
 
 def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> Mapping[str, Any]:
@@ -140,7 +161,14 @@ def _naming_column(rows: "NewRows", source: Path) -> Mapping[str, Any]:
     return kept_texts("row", [str(number) for number in range(1, len(rows) + 1)])
 
 
-def _write(model: "Model", rows: "NewRows", file: BinaryIO, device: str, kept: Mapping[str, Any]) -> "Iterator[Tensor]":
+def _write(
+    model: "Model",
+    rows: "NewRows",
+    file: BinaryIO,
+    device: str,
+    kept: Mapping[str, Any],
+    half_widths: Sequence[float],
+) -> "Iterator[Tensor]":
     """Write the predictions, and yield them where the rows have targets."""
     from hpsearch.data.predictions_csv import write_predictions
     from hpsearch.model.new_rows import predict_rows
@@ -149,7 +177,7 @@ def _write(model: "Model", rows: "NewRows", file: BinaryIO, device: str, kept: M
     cells = [label if numbers else inert(label) for label in model.classes]
     columns = len(model.classes) or len(model.target_mean)
     chunks = predict_rows(model, rows, device)
-    for chunk in write_predictions(file, model.classes, cells, columns, chunks, kept, model.labels):
+    for chunk in write_predictions(file, model.classes, cells, columns, chunks, kept, model.labels, half_widths):
         if rows.targets is not None:
             yield chunk
 

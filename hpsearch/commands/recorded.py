@@ -121,15 +121,14 @@ def write_page(
 
 
 def write_page_of(record: StudyRecord | ComparisonRecord, folder: Path, language: str) -> Path:
-    """Write the page of what was read, and return its path; that of a search is in English."""
-    _check_language(record, language)
+    """Write the page of what was read, and return its path."""
     if isinstance(record, ComparisonRecord):
         from hpsearch.comparison.page import write_comparison
 
         return write_comparison(record, folder, language)
     from hpsearch.reporting import write_report
 
-    return write_report(record, folder)
+    return write_report(record, folder, language)
 
 
 def page_of(record: StudyRecord | ComparisonRecord, language: str) -> str:
@@ -137,21 +136,16 @@ def page_of(record: StudyRecord | ComparisonRecord, language: str) -> str:
     from hpsearch.reporting.locales import Texts
     from hpsearch.reporting.rendering import reading_record
 
-    _check_language(record, language)
+    texts = Texts(language)
     with reading_record(record.name):
         if isinstance(record, ComparisonRecord):
             from hpsearch.comparison.page import page as comparison_page
 
-            return comparison_page(record, Texts(language))
+            return comparison_page(record, texts)
         from hpsearch.reporting import page
         from hpsearch.reporting.tables import frames
 
-        return page(record, frames(record))
-
-
-def _check_language(record: StudyRecord | ComparisonRecord, language: str) -> None:
-    if language != "en" and isinstance(record, StudyRecord):
-        raise UserError(f"--lang {language}: a search's report is in English; a comparison's comes in other languages.")
+        return page(record, frames(record), texts)
 
 
 def show_model(screen: "Screen", head: str, text: str, model: "Model") -> None:

@@ -42,8 +42,11 @@ class ComparisonContext:
         return self.data.metric.direction
 
     def replicate(self, spec: TrialSpec, number: int) -> TrialSpec:
-        """Return run `number` of a winner on fresh seeds, on its own division of the rows where there are several."""
-        fresh = replicate(spec, self.config.study.seed, number)
+        """Return run `number` of a winner on fresh seeds, on its own division of the rows where there are several.
+
+        It keeps the last network beside the best one.
+        """
+        fresh = replace(replicate(spec, self.config.study.seed, number), keep_last=True)
         divisions = len(self.data.folds) - 1  # the first tunes
         if divisions < 1:
             return fresh
@@ -113,16 +116,14 @@ class RoundRobinSource:
 
 def train_together(
     context: ComparisonContext,
-    phase: str,
     sources: Sequence[TrialSource],
-    done: Callable[[], int],
-    total: int,
     target: float | None,
+    progress: Callable[[], PhaseProgress],
 ) -> None:
     """Train what several sources ask for, in turn, on the one engine."""
 
     def show() -> None:
-        context.observer.phase(PhaseProgress(phase, done(), total))
+        context.observer.phase(progress())
 
     context.engine.run(RoundRobinSource(sources, context, target, show))
     show()

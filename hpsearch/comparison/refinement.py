@@ -16,6 +16,7 @@ from typing import Any
 
 from hpsearch.comparison.arms import LATE, SEEDS, Arm, ArmPlan, cut, reached
 from hpsearch.comparison.context import ComparisonContext, train_together
+from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search, previous_run
 from hpsearch.searching.specifications import recorded_specification, replicate
 from hpsearch.space import Real
@@ -252,11 +253,13 @@ def _train(context: ComparisonContext, refinements: Sequence[ArmRefinement], tar
     """Train what is missing."""
     train_together(
         context,
-        PHASE,
         [refinement.source() for refinement in refinements],
-        lambda: sum(refinement.done for refinement in refinements),
-        sum(refinement.total for refinement in refinements),
         target if context.compare.tune_until == "target" else None,
+        lambda: PhaseProgress(
+            PHASE,
+            sum(refinement.done for refinement in refinements),
+            sum(refinement.total for refinement in refinements),
+        ),
     )
 
 

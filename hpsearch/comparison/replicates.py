@@ -3,13 +3,17 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from hpsearch.comparison.arms import SEEDS, Arm, ArmPlan
 from hpsearch.comparison.context import ComparisonContext, train_together
 from hpsearch.data.dataset import Data, Rows
+from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
 from hpsearch.searching.specifications import recorded_specification
 from hpsearch.storage.reading import SEED, winner_study
@@ -19,6 +23,9 @@ from hpsearch.training.network import DNN
 from hpsearch.trial import TrainingRun, TrialSpec
 
 CHUNK = 8192  # rows that are predicted at a time
+BLOCK_BITS = 6
+BLOCKS = 2**BLOCK_BITS  # of the test rows
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +82,13 @@ def train_replicates(
     target = plan["target"] if compare.train_until == "target" else None
     train_together(
         context,
-        "training the winners on fresh seeds",
         [winner.source for winner in replicates],
-        lambda: sum(winner.done for winner in replicates),
-        len(replicates) * compare.seeds,
         target,
+        lambda: PhaseProgress(
+            "training the winners on fresh seeds",
+            sum(winner.done for winner in replicates),
+            len(replicates) * compare.seeds,
+        ),
     )
     return fastest_winners
 
@@ -95,17 +104,57 @@ def _open_winner(context: ComparisonContext, arm: Arm, search: Search, number: i
     return Winner(name, spec, context.open(name, settings))
 
 
+# ---- the test rows
+
+
 def scores(spec: TrialSpec, run: TrainingRun, data: Data) -> dict[str, Any]:
-    """Return loss and metric on training and test rows of a run's best network: the only use of the test rows."""
-    if run.weights is None or spec.architecture is None:
-        return {}
-    network = DNN(spec.architecture).to(data.test.inputs.device, data.test.inputs.dtype)
-    network.load_state_dict(dict(run.weights))
-    return {"training": _score(network, data.training, data), "test": _score(network, data.test, data)}
+    """Return loss and metric of a run's best network on training and test rows, and of its last one on test rows: their only use.
+
+    `left_out` has for both networks what the metric is without each block of test rows (`blocks`), from which the analysis learns how
+    much of a difference is due to which rows test it.
+    """
+    found: dict[str, Any] = {}
+    left_out: dict[str, list[float]] = {}
+    for part, weights in (("test", run.weights), ("last", run.last_weights)):
+        if weights is None or spec.architecture is None:
+            continue
+        network = DNN(spec.architecture).to(data.test.inputs.device, data.test.inputs.dtype)
+        network.load_state_dict(dict(weights))
+        if part == "test":
+            found["training"] = _score(_outputs(network, data.training), data.training, data)
+        outputs = _outputs(network, data.test)
+        found[part] = _score(outputs, data.test, data)
+        left_out[part] = _without_blocks(outputs, data)
+    return found | ({"left_out": left_out} if left_out else {})
 
 
 @torch.no_grad()
-def _score(network: DNN, rows: Rows, data: Data) -> dict[str, float]:
-    outputs = torch.cat([network(chunk) for chunk in torch.split(rows.inputs, CHUNK)])
+def _outputs(network: DNN, rows: Rows) -> Tensor:
+    return torch.cat([network(chunk) for chunk in torch.split(rows.inputs, CHUNK)])
+
+
+def _score(outputs: Tensor, rows: Rows, data: Data) -> dict[str, float]:
     loss, metric = data.score(outputs, rows)
     return {"loss": loss, "metric": metric}
+
+
+def blocks(rows: Rows) -> Tensor:
+    """Return the block of each row [N], from 0 to `BLOCKS` - 1: a row's is the same wherever it tests, rows of a group share one.
+
+    It is the top of the row's number times the golden ratio (Knuth, The Art of Computer Programming 3, §6.4), which spreads neighbours.
+    """
+    units = torch.arange(len(rows)) if rows.units is None else rows.units
+    hashed = units.numpy().astype(np.uint64) * GOLDEN  # modulo 2^64
+    return torch.from_numpy((hashed >> np.uint64(64 - BLOCK_BITS)).astype(np.int64))
+
+
+def _without_blocks(outputs: Tensor, data: Data) -> list[float]:
+    """Return the metric on the test rows without each block of them; nothing where it is not a number without one of them."""
+    block = blocks(data.test).to(outputs.device)
+    values = []
+    for left_out in range(BLOCKS):
+        kept = block != left_out
+        if not bool(kept.any()):
+            return []
+        values.append(data.measure(data.metric, outputs[kept], data.test.take(kept)))
+    return values if all(map(isfinite, values)) else []

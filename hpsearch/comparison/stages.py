@@ -1,6 +1,6 @@
 """The stages up to the winners: budgets, tuning, the choice. Each continues where an earlier process ended."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from math import inf
 from typing import Any
@@ -69,7 +69,7 @@ def tune(context: ComparisonContext, arms: list[Arm]) -> list[Search]:
     """Search every arm's hyperparameters; return one search for each arm."""
     compare = context.compare
     total = len(arms) * compare.trials
-    context.observer.phase(PhaseProgress("tuning", 0, total))
+    context.observer.phase(_tuning([], total))
     searches = []
     for arm in arms:
         writer = context.open(arm.name, arm.config.settings())
@@ -79,8 +79,14 @@ def tune(context: ComparisonContext, arms: list[Arm]) -> list[Search]:
     if target is not None:
         for search in searches:
             search.specify = capped(search, target, context.direction)
-    train_together(context, "tuning", searches, lambda: sum(search.status.done for search in searches), total, target)
+    train_together(context, searches, target, lambda: _tuning(searches, total))
     return searches
+
+
+def _tuning(searches: Sequence[Search], total: int) -> PhaseProgress:
+    states = [search.status for search in searches]
+    recalled = sum(state.done - state.trained for state in states)
+    return PhaseProgress("tuning", sum(state.done for state in states), total, recalled=recalled)
 
 
 def capped(search: Search, target: float, direction: Direction) -> Specify:

@@ -1,6 +1,6 @@
 """A comparison from its configuration to its storage: tune every arm, train the winners again, measure. Each stage resumes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from hpsearch.comparison.arms import Arm, make_arms
 from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.escape import TESTS, is_kept, run_all, sized
+from hpsearch.comparison.escape.cells import Halted
 from hpsearch.comparison.measurements.descent import two_weights
 from hpsearch.comparison.measuring import measure
 from hpsearch.comparison.refinement import refine
@@ -112,7 +113,8 @@ def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:
     if not context.writer.read_attribute("textbook"):
         context.writer.write_attribute("textbook", two_weights(context.data, context.config.study.seed))
     yield
-    _test_escapes(context.writer, context.config.minima, context.observer)
+    with suppress(Halted):  # by a signal
+        _test_escapes(context.writer, context.config.minima, context.observer, lambda: context.stopping)
     yield
 
 
@@ -129,8 +131,17 @@ def _compare_paths(context: ComparisonContext, winners: list[Winner], target: fl
         context.observer.phase(PhaseProgress(PATHS, 1, 1))
 
 
-def _test_escapes(writer: StudyWriter, minima: MinimaSection | None, observer: Observer) -> None:
-    """Run the escape tests that are asked for and not stored already; each is stored when it is done."""
+def _test_escapes(
+    writer: StudyWriter,
+    minima: MinimaSection | None,
+    observer: Observer,
+    stops: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run the escape tests that are asked for and not stored already; each is stored when it is done.
+
+    Raises:
+        Halted: `stops` said so.
+    """
     if minima is None:
         return
     settings = sized(minima.seeds, minima.starts)
@@ -145,7 +156,7 @@ def _test_escapes(writer: StudyWriter, minima: MinimaSection | None, observer: O
     def keep(results: Mapping[str, Any]) -> None:
         writer.write_attribute("minima", {**results, "asked": minima.model_dump()})
 
-    run_all(settings, show, stored, keep)
+    run_all(settings, show, stored, keep, stops)
 
 
 def run_minima(config: MinimaConfig, run_options: RunOptions, observer: Observer) -> None:

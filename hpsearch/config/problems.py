@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection, StudyConfig
 from hpsearch.data.metrics import METRICS, OBJECTIVES
 from hpsearch.data.tasks import TASKS
-from hpsearch.errors import UserError, shown, suggestion
+from hpsearch.errors import UserError, counted, shown, suggestion
 from hpsearch.space.starting import starting_parameters
 
 KEYS_OF_FILES = ("target", "separator", "header", "encoding")
@@ -194,8 +194,23 @@ def _line_of(detail: ErrorDetails) -> str:
         return f"{path}: missing. {'Give it' if keys else f'Add a table [{section}]'}"
     if not keys:
         return f"{section} is {shown(detail['input'])}; expected a table"
-    expected = _expected(model.model_json_schema()["properties"][keys[0]])
-    return f"{path} is {shown(detail['input'])}; expected {expected}"
+    schema = model.model_json_schema()["properties"][keys[0]]
+    for part in detail["loc"][2:]:
+        inner = _inner(schema, part)
+        if inner is None:
+            break
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+        schema = inner
+    return f"{path} is {shown(detail['input'])}; expected {_expected(schema)}"
+
+
+def _inner(schema: Mapping[str, Any], part: int | str) -> Mapping[str, Any] | None:
+    """Return the schema of a list's items or of a table's values, None where a part of pydantic's path names no such thing."""
+    options = [option for option in schema.get("anyOf", [schema]) if option != {"type": "null"}]
+    if len(options) != 1:
+        return None
+    inner: Mapping[str, Any] | None = options[0].get("items" if isinstance(part, int) else "additionalProperties")
+    return inner or None
 
 
 def _section(name: str) -> type[BaseModel]:
@@ -217,9 +232,27 @@ def _expected(schema: Mapping[str, Any]) -> str:
     if "const" in schema:
         return repr(schema["const"])
     if schema["type"] == "array":
-        return f"a list, not empty, of: {_expected(schema['items'])}"
+        return f"a list{_items(schema)} of: {_expected(schema['items'])}"
     length = ""
     if "maxLength" in schema:
-        length = f" of {schema['minLength']} to {schema['maxLength']} characters"
+        length = f" of {_between(schema['minLength'], schema['maxLength'], 'character')}"
+    elif "minLength" in schema:
+        length = ", not empty"
     limits = [f"{sign} {schema[limit]:,}" for limit, sign in LIMITS.items() if limit in schema]
     return f"{TYPES[schema['type']]}{length} {' and '.join(limits)}".strip()
+
+
+def _items(schema: Mapping[str, Any]) -> str:
+    """Return how many items a list may have."""
+    low, high = schema.get("minItems", 0), schema.get("maxItems")
+    if low == 0:
+        return ""
+    if low == 1 or high is None:
+        return ", not empty,"
+    return f" of {_between(low, high, 'item')}, each"
+
+
+def _between(low: int, high: int, noun: str) -> str:
+    if low == high:
+        return counted(low, noun)
+    return f"{low:,} to {counted(high, noun)}"

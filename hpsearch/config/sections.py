@@ -221,13 +221,15 @@ class SearchSection(Section):
 class ConfirmSection(Section):
     """What happens once the search is done: its best `trials` are trained again on fresh `seeds`, and the best mean of them wins.
 
-    Neither the winner nor its mean is then the luck of one seed. `trials` = 0: the best trial as it is. `ensemble`: how many of the best
-    networks predict together, by the mean of their predictions, where that is better on validation rows than one network.
+    Neither the winner nor its mean is then the luck of one seed. `trials` = 0: the best trial as it is. `ensemble`: how many networks
+    predict together at most, by a weighted mean of their predictions, where that has a lower loss on validation rows than one network.
+    `refit`: the networks of the selected model train once more, on training and validation rows; after a cross-validation they always do.
     """
 
     trials: Annotated[int, Field(ge=0, le=1_000)] = 3
     seeds: Annotated[int, Field(ge=2, le=1_000)] = 5
     ensemble: Annotated[int, Field(ge=1, le=100)] = 1
+    refit: bool = True
 
 
 class CompareSection(Section):

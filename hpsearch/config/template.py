@@ -29,7 +29,7 @@ MEANINGS = {  # of settings that stand in the file
 }
 CONFIRM = {
     "trials": "the best trials of the search, trained again on fresh seeds",
-    "ensemble": "networks that predict together, where that is better than one",
+    "ensemble": "networks that predict together at most, where that is better than one",
 }
 FURTHER: dict[str, tuple[tuple[str, Any, str], ...]] = {  # defaults and examples, as comments: key, value, meaning
     "study": (("seed", 0, "of everything random"),),
@@ -53,7 +53,10 @@ FURTHER: dict[str, tuple[tuple[str, Any, str], ...]] = {  # defaults and example
         ("patience", 20, "trials without a better value after which no further one begins"),
         ("lag", 8, "trial k knows the results of trials 0 … k - lag; the most that train at once"),
     ),
-    "confirm": (("seeds", 5, "on which each of them is trained"),),
+    "confirm": (
+        ("seeds", 5, "on which each of them is trained"),
+        ("refit", True, "the selected networks train once more, on training and validation rows"),
+    ),
 }
 
 

@@ -72,7 +72,8 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
     class_weights = _class_weights(asked.class_weights, targets, task, split)
     weigh = _weigher(weights, targets, class_weights)
     scaled = _scaled(inputs, split)
-    folds = _folds(scaled, targets, task, split, weigh)
+    units = _units(raw.groups, len(labels))
+    folds = _folds(scaled, targets, task, split, weigh, units)
     first = folds[0]
     outputs = task.outputs(first.target_mean.numel(), len(targets.classes))
     summary = {
@@ -98,7 +99,9 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         metric=metric,
         training=first.training,
         validation=first.validation,
-        test=_rows(scaled.test, _loss_targets(targets, task, split.training)[0], split.test, weigh(split.training)),
+        test=_rows(
+            scaled.test, _loss_targets(targets, task, split.training)[0], split.test, weigh(split.training), units
+        ),
         shape=scaled.shape,
         outputs=outputs,
         classes=targets.classes,
@@ -166,7 +169,9 @@ def _weigher(weights: Array | None, targets: Targets, class_weights: Tensor | No
     return lambda training: scaled_weights(weights, torch.from_numpy(targets.values), class_weights, training)
 
 
-def _folds(scaled: Scaled, targets: Targets, task: Task, split: Split, weigh: Weigher) -> tuple[Fold, ...]:
+def _folds(
+    scaled: Scaled, targets: Targets, task: Task, split: Split, weigh: Weigher, units: Tensor
+) -> tuple[Fold, ...]:
     """Return each division of the rows; a split without folds has one."""
     folds = []
     for number, (training, validation) in enumerate(split.divisions):
@@ -174,15 +179,23 @@ def _folds(scaled: Scaled, targets: Targets, task: Task, split: Split, weigh: We
         values, mean, scale = _loss_targets(targets, task, training)
         weights = weigh(training)
         parts = _rows(own, values, training, weights), _rows(others, values, validation, weights)
-        test = _rows(scaled.tests[number], values, split.tests[number], weights) if split.tests else None
+        test = _rows(scaled.tests[number], values, split.tests[number], weights, units) if split.tests else None
         folds.append(Fold(*parts, mean, scale, test))
     return tuple(folds)
 
 
-def _rows(inputs: Tensor, values: Tensor, rows: Array, weights: Tensor | None) -> Rows:
+def _units(groups: Array | None, count: int) -> Tensor:
+    """Return the number of each row's group, of the row itself where there are no groups."""
+    if groups is None:
+        return torch.arange(count)
+    _, numbers = np.unique(groups, return_inverse=True)
+    return torch.from_numpy(numbers)
+
+
+def _rows(inputs: Tensor, values: Tensor, rows: Array, weights: Tensor | None, units: Tensor | None = None) -> Rows:
     chosen = torch.from_numpy(rows)
     own = None if weights is None else weights[chosen].float()
-    return Rows(inputs, values[chosen], own)
+    return Rows(inputs, values[chosen], own, None if units is None else units[chosen])
 
 
 def _loss_targets(targets: Targets, task: Task, training: Array) -> tuple[Tensor, Tensor, Tensor]:

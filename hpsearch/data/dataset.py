@@ -32,11 +32,14 @@ class Rows:
     """Rows of one part: `inputs` [N, F], standardised; `targets` as the task's loss takes them; the rows' own `weights` [N], if any.
 
     Regression: [N, K], standardised. Binary: [N, 1], 0 or 1. Multiclass: [N] int64. Multilabel: [N, L], 0 or 1.
+
+    Test rows have `units` [N]: the number of each row's group in the data set, of the row itself where it has no groups.
     """
 
     inputs: Tensor
     targets: Tensor
     weights: Tensor | None = None
+    units: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -49,12 +52,13 @@ class Rows:
         weights = self.weights
         if weights is not None:
             weights = weights.to(device, dtype)
-        return Rows(self.inputs.to(device, dtype), targets, weights)
+        return Rows(self.inputs.to(device, dtype), targets, weights, self.units)
 
     def take(self, chosen: Tensor | slice) -> "Rows":
         """Return some of the rows."""
         weights = None if self.weights is None else self.weights[chosen]
-        return Rows(self.inputs[chosen], self.targets[chosen], weights)
+        units = None if self.units is None else self.units[chosen]
+        return Rows(self.inputs[chosen], self.targets[chosen], weights, units)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -50,7 +50,7 @@ class Metric:
 
     One that is `by_class` depends on which classes its rows have: where rows are drawn again, each class keeps its number of rows.
     One that `is_share` is written in percent; one that `counts_rows` is the share of rows that are right. `short_title` is for axes and
-    tables; the name where there is none.
+    tables; the name where there is none. `row_values(predictions, targets)` are there where the metric is a mean over rows.
     """
 
     name: str
@@ -66,6 +66,10 @@ class Metric:
     counts_rows: bool = False
     short_title: str = ""
     perfect: float | None = None  # no value is better; None: there may always be one
+    row_values: Callable[[Tensor, Tensor], Tensor] | None = (
+        None  # [N, K]: the metric is their mean over rows, then over columns
+    )
+    is_root: bool = False  # of the mean over rows
     function: Callable[..., float] | None = None  # the user's own, of which the metric was made
 
     def of(self, predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
@@ -280,8 +284,11 @@ def _weighted_area(scores: Tensor, hits: Tensor, weights: Tensor) -> Tensor:
     return above / (weights[hits].sum() * weights[~hits].sum())
 
 
-def _log_loss(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
-    """Clip at the precision of the predictions, as scikit-learn does: a certain and wrong prediction costs 15.9 in float32."""
+def _log_losses(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Return the log loss of each row, and of each label of several.
+
+    Clip at the precision of the predictions, as scikit-learn does: a certain and wrong prediction costs 15.9 in float32.
+    """
     import torch
 
     if targets.dim() == 1:
@@ -289,15 +296,27 @@ def _log_loss(predictions: Tensor, targets: Tensor, weights: Weights = None) -> 
     else:
         right = torch.where(targets >= HALF, predictions, 1 - predictions)
     tiny = torch.finfo(predictions.dtype).eps
-    return -_mean(right.clamp(tiny, 1 - tiny).double().log().flatten(), weights)
+    return -right.clamp(tiny, 1 - tiny).double().log()
+
+
+def _log_loss(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+    return _mean(_log_losses(predictions, targets).flatten(), weights)
+
+
+def _squared_errors(predictions: Tensor, targets: Tensor) -> Tensor:
+    return (predictions.double() - targets.double()).square()
+
+
+def _distances(predictions: Tensor, targets: Tensor) -> Tensor:
+    return (predictions.double() - targets.double()).abs()
 
 
 def _root_mean_squared_error(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
-    return float(_columns((predictions.double() - targets.double()).square(), weights).sqrt().mean())
+    return float(_columns(_squared_errors(predictions, targets), weights).sqrt().mean())
 
 
 def _mean_absolute_error(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
-    distances = (predictions.double() - targets.double()).abs()
+    distances = _distances(predictions, targets)
     if weights is None:
         return float(distances.mean())
     return float(_columns(distances, weights).mean())
@@ -444,6 +463,7 @@ METRICS = {
         perfect=0.0,
         predicts="classes",
         compute=_log_loss,
+        row_values=_log_losses,
         worst=_ten_times_guessing,
         baseline="prior",
     ),
@@ -455,6 +475,8 @@ METRICS = {
         perfect=0.0,
         predicts="values",
         compute=_root_mean_squared_error,
+        row_values=_squared_errors,
+        is_root=True,
         worst=_ten_times_constant_rmse,
         baseline="mean",
         short_title="RMSE",
@@ -467,6 +489,7 @@ METRICS = {
         perfect=0.0,
         predicts="values",
         compute=_mean_absolute_error,
+        row_values=_distances,
         worst=_ten_times_constant_mae,
         baseline="median",
         short_title="MAE",

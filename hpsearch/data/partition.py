@@ -13,7 +13,7 @@ import numpy as np
 
 from hpsearch.data.cells import Array
 from hpsearch.data.options import Folds, Size, drop_hint
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, listed, rows_text, shown
 
 SHARE = 0.15  # of all rows, for validation and for test rows each
 FEWEST_ROWS_OF_A_PART = 2  # a spread needs two
@@ -148,13 +148,12 @@ class Drawer:
                 raise UserError(f"folds {folds}: only {count:,} groups, and each needs one. Ask for fewer folds.")
         if self.codes is None:
             return
-        counts = np.bincount(self.codes[pool], minlength=len(self.classes)).tolist()
-        for label, rows in zip(self.classes, counts, strict=True):
-            if rows < folds:
-                raise UserError(
-                    f"folds {folds}: class {shown(label)} has {rows} row{'s' * (rows != 1)} besides the test rows, "
-                    f"and each fold needs one. Ask for fewer folds, add rows of it or drop it: {drop_hint('rare-classes')}."
-                )
+        counts = np.bincount(self.codes[pool], minlength=len(self.classes))
+        if (counts < folds).any():
+            raise UserError(
+                f"folds {folds}: {few_rows(self.classes, counts, folds)} besides the test rows, and each fold needs one of each class. "
+                f"Ask for fewer folds, or {way_out(self.classes)}."
+            )
 
     def _check_classes(self, number: int, division: Division) -> None:
         for part, rows in zip(("training", "validation"), division, strict=True):
@@ -171,6 +170,25 @@ class Drawer:
             return None
         lacking = np.setdiff1d(np.arange(len(self.classes)), self.codes[rows])
         return int(lacking[0]) if len(lacking) else None
+
+
+def few_rows(classes: Sequence[str], counts: Array, needed: int) -> str:
+    """Return which classes have fewer rows than needed, of the rows [C] of each: `class 'a' has 1 row`, the rarest first."""
+    order = np.argsort(counts, kind="stable")
+    rare = [int(number) for number in order if counts[number] < needed]
+    least, most = int(counts[rare[0]]), int(counts[rare[-1]])
+    if len(rare) == 1:
+        return f"class {shown(classes[rare[0]])} has {rows_text(least)}"
+    rows = f"{rows_text(least)} each" if least == most else f"{least} to {most} rows"
+    return f"classes {listed([classes[number] for number in rare])} have {rows}"
+
+
+def way_out(classes: Sequence[str]) -> str:
+    """Return what to do about classes with too few rows; classes that are numbers can be predicted as numbers."""
+    advice = f"add rows of them, or drop them: {drop_hint('rare-classes')}"
+    if all(label.lstrip("-").isdigit() for label in classes):
+        return f'{advice}, or predict a number: task = "regression" (--task regression)'
+    return advice
 
 
 def is_last(validation: object) -> bool:

@@ -30,17 +30,18 @@ def write_predictions(
     chunks: Iterable[Tensor],
     kept: Mapping[str, pa.Array],
     labels: Sequence[str] = (),
+    half_widths: Sequence[float] = (),
 ) -> Iterator[Tensor]:
     """Write chunks of predictions [n, C] or [n, K] in order, and yield each once it is written.
 
     `classes` [C] name the columns of probabilities, and `cells` [C] stand for them in a row; there are none of both for numbers.
     `columns` is C or K; `kept` are columns of text [N] that stand before the predictions, by name. `labels` [L] of a multilabel task have a
-    column of 0 and 1 each, and one of its probability.
+    column of 0 and 1 each, and one of its probability. `half_widths` [K] of predicted numbers add the columns `low` and `high`.
 
     Raises:
         UserError: a kept column is called as one of the predictions.
     """
-    schema = _schema(kept, classes, columns, labels)
+    schema = _schema(kept, classes, columns, labels, bool(half_widths))
     head = StringIO()
     csv.writer(head, lineterminator="\n").writerow(map(inert, schema.names))
     file.write(head.getvalue().encode())
@@ -56,6 +57,9 @@ def write_predictions(
                 arrays.insert(0, texts.take(pa.array(values.argmax(axis=1))))
             if labels:
                 arrays = [pa.array(column) for column in (values.T >= HALF).astype(np.int8)] + arrays
+            if half_widths:
+                half = np.array(half_widths)
+                arrays += [pa.array(column) for column in [*(values - half).T, *(values + half).T]]
             arrays = [*(column.slice(start, len(values)) for column in kept.values()), *arrays]
             start += len(values)
             typed = [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)]
@@ -91,7 +95,9 @@ def _has_special(cells: pa.Array) -> bool:
     return bool(pc.any(pc.match_substring_regex(cells, '[",\r\n]')).as_py())
 
 
-def _schema(kept: Iterable[str], classes: Sequence[str], columns: int, labels: Sequence[str]) -> pa.Schema:
+def _schema(
+    kept: Iterable[str], classes: Sequence[str], columns: int, labels: Sequence[str], interval: bool
+) -> pa.Schema:
     if labels:
         predicted = {f"prediction_{label}": pa.int8() for label in labels}
         predicted |= {f"probability_{label}": pa.float32() for label in labels}
@@ -101,6 +107,9 @@ def _schema(kept: Iterable[str], classes: Sequence[str], columns: int, labels: S
         predicted = {"prediction": pa.float64()}
     else:
         predicted = {f"prediction_{number}": pa.float64() for number in range(1, columns + 1)}
+    if interval:
+        numbers = [name.removeprefix("prediction") for name in predicted]
+        predicted |= {f"{end}{number}": pa.float64() for end in ("low", "high") for number in numbers}
     for name in kept:
         if name in predicted:
             raise UserError(

@@ -11,8 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpsearch.data.cells import Array
-from hpsearch.data.options import Size, SplitOptions, drop_hint
-from hpsearch.data.partition import FEWEST_ROWS_OF_A_PART, LAST, Division, Drawer, is_last, is_whole, last_size
+from hpsearch.data.options import Size, SplitOptions
+from hpsearch.data.partition import (
+    FEWEST_ROWS_OF_A_PART,
+    LAST,
+    Division,
+    Drawer,
+    few_rows,
+    is_last,
+    is_whole,
+    last_size,
+    way_out,
+)
 from hpsearch.errors import UserError, rows_text, shown
 from hpsearch.trial import derive_seed
 
@@ -250,7 +260,7 @@ def _check_parts(split: Split, drawer: Drawer, origin: str) -> None:
         lacking = drawer.lacking(rows)
         if lacking is not None:
             if origin == "drawn":
-                raise _lacks_class(part, lacking, drawer)
+                raise _lacks_class(part, lacking, drawer, len(parts))
             raise _placed_lacks_class(part, lacking, drawer, origin)
 
 
@@ -266,21 +276,21 @@ def _placed_lacks_class(part: str, lacking: int, drawer: Drawer, origin: str) ->
     )
 
 
-def _lacks_class(part: str, lacking: int, drawer: Drawer) -> UserError:
+def _lacks_class(part: str, lacking: int, drawer: Drawer, parts: int) -> UserError:
     """Return the error about a part in which a class is missing: what it cannot show, it cannot measure."""
-    name = shown(drawer.classes[lacking])
-    count = int(np.sum(drawer.codes == lacking))
+    assert drawer.codes is not None, "without classes no part lacks one"
+    counts = np.bincount(drawer.codes, minlength=len(drawer.classes))
+    count = int(counts[lacking])
     if drawer.times is not None or drawer.groups is not None:
         divided = "group" if drawer.times is None else "time"
         return UserError(
-            f"class {name}: none of its {count:,} rows is in the {part} part, rows being divided by {divided}. "
+            f"class {shown(drawer.classes[lacking])}: none of its {count:,} rows is in the {part} part, rows being divided by {divided}. "
             f"Ask for other sizes, drop the class, or leave '{divided}' out."
         )
-    numbers = all(label.lstrip("-").isdigit() for label in drawer.classes)
+    rare = few_rows(drawer.classes, counts, max(parts, count + 1))
     return UserError(
-        f"class {name} has {count} row{'s' * (count != 1)}, too few for the {part} part: training, validation "
-        f"and test need at least one each. Add rows of it or drop it{', or choose task regression' * numbers}: "
-        f"{drop_hint('rare-classes')}."
+        f"{rare}, too few for the {part} part: training, validation and test need at least one of each class. "
+        f"Either {way_out(drawer.classes)}."
     )
 
 

@@ -15,7 +15,7 @@ from hpsearch.data.cells import NUMBERS, Array, is_missing, to_array
 from hpsearch.data.options import drop_hint
 from hpsearch.errors import UserError, listed, shown
 
-# More distinct whole numbers than this, with fewer rows than this for each, are measurements and not classes.
+# More distinct whole numbers than this are measurements and not classes, however many rows there are.
 MANY_VALUES = 20
 
 # What targets can hold, as the report words it.
@@ -40,17 +40,16 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """What decides the task: the kind of targets, how many `rows` and `columns`, and how many `distinct` values (of one column)."""
+    """What decides the task: the kind of targets, how many `columns` they have, and how many `distinct` values (of one column)."""
 
     kind: Kind
-    rows: int
     columns: int
     distinct: int
 
     @property
     def has_many_values(self) -> bool:
-        """Whether the distinct values are too many, with too few rows for each, to be classes."""
-        return self.distinct > MANY_VALUES and self.rows < MANY_VALUES * self.distinct
+        """Whether the distinct values are too many to be classes, where they are numbers."""
+        return self.distinct > MANY_VALUES
 
     @property
     def are_measurements(self) -> bool:
@@ -71,11 +70,11 @@ def facts_of(targets: Array) -> TargetFacts:
         several: Kind = "several columns of numbers"
         if are_labels(targets):
             several = "several columns of 0 and 1"
-        return TargetFacts(several, rows=len(targets), columns=targets.shape[1], distinct=0)
+        return TargetFacts(several, columns=targets.shape[1], distinct=0)
     kind = KINDS_BY_DTYPE.get(targets.dtype.kind, "whole numbers")
     if kind == "numbers with fractions" and bool(np.all(targets == np.floor(targets))):
         kind = "whole numbers"
-    return TargetFacts(kind, rows=len(targets), columns=1, distinct=len(np.unique(targets)))
+    return TargetFacts(kind, columns=1, distinct=len(np.unique(targets)))
 
 
 def are_labels(targets: Array) -> bool:

@@ -127,7 +127,7 @@ def _infer_regression(facts: TargetFacts) -> str:
     if facts.kind == "numbers with fractions":
         return "a number is predicted"
     if facts.are_measurements:
-        return f"with only {facts.rows / facts.distinct:.1f} rows for each a number is predicted, not a class"
+        return "a number is predicted (task 'multiclass' predicts one of them as a class instead)"
     return ""
 
 
@@ -320,8 +320,8 @@ def infer_task(targets: npt.NDArray[Any], asked: str | None = None, named_classe
 
     The rule: several target columns of 0 and 1 → multilabel. Numbers with fractions and other target columns → regression.
     Text, truth values and whole numbers (floats without fractions too) are classes: 2 distinct values → binary, more → multiclass;
-    but whole numbers with more than 20 distinct values and on average fewer than 20 rows for each → regression. `asked` names the task
-    instead; a data set that names its classes (`named_classes` of them) has classes.
+    but whole numbers with more than 20 distinct values → regression, at any number of rows. `asked` names the task instead; a data set
+    that names its classes (`named_classes` of them) has classes.
 
     Raises:
         UserError: no such task, or one that these targets cannot have.

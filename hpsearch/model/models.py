@@ -14,6 +14,7 @@ from hpsearch import __version__
 from hpsearch.data.cells import Array
 from hpsearch.data.dataset import Data
 from hpsearch.data.targets import label_text, missing_targets
+from hpsearch.model.combination import ALONE, Combination
 from hpsearch.training.own import OwnNetwork
 from hpsearch.trial import Architecture
 
@@ -56,7 +57,7 @@ class Model:
     `classes` are the labels as text by class number, none for regression, and `class_kind` (of `CLASS_KINDS`) what they were before;
     `target_mean` and `target_scale` [K] undo the standardising of regression targets. `preprocessing` is `Data.preprocessing`;
     `metrics` what the search measured; `provenance` where the model comes from. Both hold plain values. `labels` names those of a
-    multilabel task.
+    multilabel task. `combination` says how the networks predict together, `single` how the first of several predicts by itself.
     """
 
     members: tuple[Member, ...]
@@ -69,6 +70,8 @@ class Model:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    combination: Combination = ALONE
+    single: Combination | None = None
 
 
 def model_of(
@@ -78,8 +81,13 @@ def model_of(
     metrics: Mapping[str, Any],
     provenance: Mapping[str, Any],
     class_kind: str | None = None,
+    combination: Combination | None = None,
+    single: Combination | None = None,
 ) -> Model:
-    """Return the model of networks that were trained on this data; `class_kind` is what the classes look like if left out."""
+    """Return the model of networks that were trained on this data.
+
+    If left out, `class_kind` is what the classes look like, and `combination` the plain mean.
+    """
     return Model(
         tuple(members),
         data.task.name,
@@ -91,6 +99,8 @@ def model_of(
         metrics,
         provenance,
         data.labels,
+        combination or Combination.equal(len(members)),
+        single,
     )
 
 
@@ -144,7 +154,8 @@ def single_member(model: Model) -> Model:
     known |= {"single_of": len(model.members)}
     first = model.members[0]
     provenance = {**model.provenance, "trials": [first.trial]}
-    return replace(model, members=(first,), metrics=known, provenance=provenance)
+    combination = model.single or ALONE
+    return replace(model, members=(first,), metrics=known, provenance=provenance, combination=combination, single=None)
 
 
 def with_weights(model: Model, change: Callable[[Any], Any]) -> Model:

@@ -33,20 +33,22 @@ class Predictor(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(network_of(member) for member in model.members)
         self.task = TASKS[model.task]
+        self.combination = model.combination
         self.register_buffer("target_mean", torch.tensor(model.target_mean, dtype=torch.float64))
         self.register_buffer("target_scale", torch.tensor(model.target_scale, dtype=torch.float64))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the mean of the networks' predictions."""
+        """Return what the networks predict together."""
         each = [self._one(network, inputs) for network in self.networks]
-        return each[0] if len(each) == 1 else torch.stack(each).mean(dim=0)  # [B, C] or [B, K]
-
-    def _one(self, network: nn.Module, inputs: Tensor) -> Tensor:
-        weight = next(network.parameters())
-        predictions = self.task.head(network(inputs.to(weight.dtype)))  # [B, outputs]
+        predictions = self.combination.predict(self.task, each)  # [B, outputs]
         if self.task.has_classes:
             return self.task.decode(predictions)
         return predictions.double() * self.target_scale + self.target_mean
+
+    def _one(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        weight = next(network.parameters())
+        predictions: Tensor = self.task.head(network(inputs.to(weight.dtype)))  # [B, outputs]
+        return predictions
 
 
 class OwnModule(nn.Module):

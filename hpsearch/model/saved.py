@@ -21,6 +21,7 @@ from torch import Tensor
 from hpsearch.data.tasks import TASKS
 from hpsearch.errors import StorageError, UserError, shown
 from hpsearch.files import write_file
+from hpsearch.model.combination import Combination
 from hpsearch.model.models import CLASS_KINDS, Member, Model, single_member
 from hpsearch.storage.folders import SINGLE, model_folder
 from hpsearch.storage.trial_writing import fixed_trial
@@ -28,8 +29,9 @@ from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.own import Build, OwnNetwork
 from hpsearch.trial import Architecture
 
-FORMAT = 2
+FORMAT = 3
 FORMAT_WITHOUT_CHECKSUM = 1  # of the description
+READABLE = (FORMAT_WITHOUT_CHECKSUM, 2, FORMAT)  # before 3 networks predicted by their plain mean
 LONGEST_JSON = 1 << 28  # bytes: a table of 100,000 categories has some millions
 
 
@@ -61,11 +63,11 @@ def load_model(folder: Path, name: str = "best", build: Build | None = None) -> 
     path = folder / f"{name}.json"
     described = _parsed(path, _content(path))
     found = described.get("format")
-    if found not in (FORMAT_WITHOUT_CHECKSUM, FORMAT):
+    if found not in READABLE:
         raise StorageError(
             f"{path}: format {shown(found)}, {FORMAT} expected. Read it with the hpsearch that wrote it."
         )
-    if found == FORMAT and with_checksum(described) != described:
+    if found != FORMAT_WITHOUT_CHECKSUM and with_checksum(described) != described:
         raise StorageError(f"{path}: damaged, its checksum differs. Copy both files again.")
     weights = folder / f"{name}.safetensors"
     content = _content(weights)
@@ -104,7 +106,10 @@ def describe(model: Model) -> dict[str, Any]:
     """Return everything but the weights as strict JSON has it: tuples as lists, numbers that are not finite as null."""
     members = [_described_member(member) for member in model.members]
     described = {field.name: getattr(model, field.name) for field in fields(model)}
-    return {name: _plain(value) for name, value in {**described, "members": members}.items()}
+    described |= {"members": members, "combination": model.combination.plain()}
+    if model.single is not None:
+        described["single"] = model.single.plain()
+    return {name: _plain(value) for name, value in described.items()}
 
 
 def _described_member(member: Member) -> dict[str, Any]:
@@ -164,6 +169,8 @@ def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor], build: B
         dict(described["metrics"]),
         dict(described["provenance"]),
         tuple(map(str, described.get("labels", ()))),
+        Combination.of(described.get("combination"), len(members)),
+        Combination.of(described["single"], 1) if described.get("single") else None,
     )
     _check(model, len(tensors))
     return model
@@ -214,7 +221,6 @@ def _check(model: Model, tensors: int) -> None:
     outputs = task.outputs(len(model.target_mean), len(model.classes))
     activations = [member.architecture.activation for member in model.members if member.architecture]
     fits = {
-        "no members": bool(model.members),
         "weights of no member": tensors == sum(len(member.weights) for member in model.members),
         "unknown activation": all(activation in ACTIVATIONS for activation in activations),
         "other outputs than the task has": all(member.sizes[-1] == outputs for member in model.members),
@@ -223,6 +229,7 @@ def _check(model: Model, tensors: int) -> None:
         "classes of another task": task.has_classes == bool(model.classes),
         "an unknown kind of classes": model.class_kind in CLASS_KINDS,
         "labels of another task": len(model.labels) == outputs * (task.predicts == "labels"),
+        "errors of other targets": not model.combination.errors or len(model.combination.errors.errors) == outputs,
         "a target's scaling of two lengths": len(model.target_mean) == len(model.target_scale),
     }
     for problem, fine in fits.items():

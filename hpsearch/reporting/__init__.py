@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hpsearch.files import write_file
 from hpsearch.reporting.formatting import MetricFormat
-from hpsearch.reporting.locales import ENGLISH
+from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.rendering import reading_record
 from hpsearch.reporting.study_page import page
 from hpsearch.reporting.tables import frames
@@ -18,21 +18,25 @@ from hpsearch.storage import StudyRecord
 __all__ = ["page", "write_report"]
 
 
-def write_report(record: StudyRecord, folder: Path) -> Path:
-    """Write `folder/tables/*.csv` and `folder/report.html`, and return the page's path.
+def write_report(record: StudyRecord, folder: Path, language: str = "en") -> Path:
+    """Write `folder/tables/*.csv` and the page, `report.html` (in another language `report.LANGUAGE.html`), and return its path.
 
     Args:
         record: the study as it was read from its storage; it may be running, empty or without a usable trial.
         folder: the study's folder, made where it is missing. Files in it with these names are replaced, each in one step.
+        language: a row of `hpsearch.reporting.locales.LANGUAGES`; the files are in English.
 
     Raises:
+        UserError: no such language.
         StorageError: a file cannot be written, or the record is not as hpsearch writes it.
 
     """
+    texts = Texts(language)
     with reading_record(record.name):
         tables = frames(record)
-        html = page(record, tables, folder=folder)
-        texts = ENGLISH.of("foreign") if record.foreign else ENGLISH
-        write(tables, folder / "tables", MetricFormat.of(record), texts)
-    write_file(folder / "report.html", html)
-    return folder / "report.html"
+        html = page(record, tables, texts, folder)
+        english = ENGLISH.of("foreign") if record.foreign else ENGLISH
+        write(tables, folder / "tables", MetricFormat.of(record), english)
+    path = folder / texts.page_name
+    write_file(path, html)
+    return path

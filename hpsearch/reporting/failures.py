@@ -53,10 +53,10 @@ def learning_rate(trial: TrialRecord) -> float | None:
 def what_happened(record: StudyRecord, texts: Texts = ENGLISH) -> list[str]:
     """Say how the trials ended, the main cause first, and what to try against that one cause."""
     counts = Counter(trial.outcome or trial.state for trial in record.trials)
-    endings = texts.listing(f"{amount:,} {visible(name, 40)}" for name, amount in counts.most_common())
     key = "endings" if len(counts) > 1 else "one_ending"
     trials = texts.count("trial", len(record.trials))
-    happened = texts(f"search.failures.{key}", trials=trials, endings=endings, ending=visible(next(iter(counts)), 40))
+    ending = visible(texts.word(next(iter(counts))), 40)
+    happened = texts(f"search.failures.{key}", trials=trials, endings=endings(counts, texts), ending=ending)
     causes = [(counts[cause], cause) for cause in CAUSES if counts[cause]]
     if not causes:
         return [happened, texts("search.failures.none_finished")]
@@ -66,6 +66,12 @@ def what_happened(record: StudyRecord, texts: Texts = ENGLISH) -> list[str]:
         return [happened, remedies[main](record, texts)]
     detail = next(trial.detail for trial in record.trials if trial.outcome == main)
     return [happened, texts(f"search.failures.{main.replace(' ', '_')}", detail=visible(detail, 300))]
+
+
+def endings(counts: Counter[str], texts: Texts = ENGLISH) -> str:
+    """Return how many trials or runs ended in which way, the most frequent first: `3 diverged and 1 pruned`."""
+    named = [(amount, visible(texts.word(outcome), 40)) for outcome, amount in counts.most_common()]
+    return texts.listing(texts("search.failures.ending", amount=f"{amount:,}", outcome=name) for amount, name in named)
 
 
 def _diverged(record: StudyRecord, texts: Texts) -> str:

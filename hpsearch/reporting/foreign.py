@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from hpsearch.reporting import pieces
+from hpsearch.reporting.failures import endings
 from hpsearch.reporting.figures.pareto import pareto_reading
 from hpsearch.reporting.formatting import MetricFormat, duration, identifier, number, sentence, visible
 from hpsearch.reporting.locales import Texts
@@ -22,7 +23,7 @@ def foreign_introduction(record: StudyRecord, texts: Texts) -> list[str]:
     if any(trial.parameters for trial in record.trials):
         key = "introduction_objective"
     lines = [texts(f"search.foreign_study.{key}")]
-    metrics = MetricFormat.objectives(record)
+    metrics = MetricFormat.objectives(record, texts)
     if len(metrics) == 1:
         return [*lines, texts(f"search.foreign_study.{_better(metrics[0])}", metric=metrics[0].name)]
     named = [texts(f"search.foreign_study.{_better(metric)}_of_several", metric=metric.name) for metric in metrics]
@@ -43,7 +44,7 @@ def foreign_result(record: StudyRecord, texts: Texts) -> pieces.Result:
         text = pareto_reading({"pareto": _front_table(record)}, record, texts)
         title = texts("search.foreign_study.front")
         return pieces.Result(title, [pieces.Paragraph(text, "best")], _bests(record, texts))
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     best = trials[0]
     values = [
         pieces.Value(sentence(metric.name), metric.text(best.value), _best_of(record, texts)),
@@ -72,9 +73,8 @@ def _without_result(record: StudyRecord, texts: Texts) -> str:
     if not record.trials:
         return texts("search.result.no_trial")
     counts = Counter(trial.outcome or trial.state for trial in record.trials)
-    endings = texts.listing([f"{amount:,} {visible(name, 40)}" for name, amount in counts.most_common()])
     trials = texts.count("trial", len(record.trials))
-    return texts("search.foreign_study.no_value", trials=trials, endings=endings)
+    return texts("search.foreign_study.no_value", trials=trials, endings=endings(counts, texts))
 
 
 def _settings(trial: TrialRecord, texts: Texts) -> str:
@@ -96,7 +96,7 @@ def _bests(record: StudyRecord, texts: Texts) -> list[pieces.Value]:
     """Return the best value in each objective, with its trial."""
     trials = with_all_objectives(record)
     found = []
-    for place, metric in enumerate(MetricFormat.objectives(record)):
+    for place, metric in enumerate(MetricFormat.objectives(record, texts)):
         sign = -1 if metric.maximize else 1
         best = min(trials, key=lambda trial: sign * trial.values[place], default=None)
         if best is not None:

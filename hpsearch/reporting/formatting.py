@@ -5,12 +5,14 @@ have as many digits as it takes to tell them apart. What rounds to zero has no s
 `visible` before anybody reads it; escaping for HTML is left to the page's templates and the figures.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from math import floor, isfinite, isnan, log10
+from typing import Any
 from unicodedata import category
 
 from hpsearch.data.metrics import METRICS
+from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.storage import ComparisonRecord, StudyRecord
 from hpsearch.trial import is_better
 
@@ -122,14 +124,31 @@ def apart(low: float, high: float, write: Callable[[float, int], str]) -> tuple[
     return write(low, 0), write(high, 0)
 
 
-def interval(low: float | None, high: float | None, write: Callable[[float, int], str]) -> str:
+def interval(low: float | None, high: float | None, write: Callable[[float, int], str], texts: Texts = ENGLISH) -> str:
     """Return `0.31 to 0.35`; an end that is not bounded is –, and ends that are equal are one value."""
     if low is None or high is None:
-        return " to ".join("–" if end is None else write(end, 0) for end in (low, high))
+        return texts.interval(*("–" if end is None else write(end, 0) for end in (low, high)))
     first, second = apart(low, high, write)
     if first != second:
-        return f"{first} to {second}"
-    return f"{first} alone, since nothing varied"
+        return texts.interval(first, second)
+    return texts("number.unvaried", value=first)
+
+
+def domain(given: Any, texts: Texts = ENGLISH) -> str:
+    """Return a hyperparameter's domain, as the study's TOML file gives it, in words."""
+    if isinstance(given, Mapping) and "low" in given and "high" in given:
+        parts = [texts.interval(number(given["low"]), number(given["high"]))]
+        if given.get("step"):
+            parts.append(texts("search.domain.step", step=number(given["step"])))
+        if given.get("log"):
+            parts.append(texts("search.domain.log"))
+        return ", ".join(parts)
+    if isinstance(given, list | tuple):
+        *first, last = [number(choice) for choice in given] or [""]
+        if first:
+            return texts("search.domain.choices", first=", ".join(first), last=last)
+        return last
+    return texts("search.domain.fixed", value=number(given))
 
 
 def duration(seconds: float | None) -> str:
@@ -153,9 +172,9 @@ def share(value: float) -> str:
     return f"{fixed(100 * value, 0)}{SPACE}%"
 
 
-def shares(low: float, high: float) -> str:
+def shares(low: float, high: float, texts: Texts = ENGLISH) -> str:
     """Return an interval of shares, `25 % to 31 %`."""
-    return interval(low, high, lambda value, more: f"{fixed(100 * value, more)}{SPACE}%")
+    return interval(low, high, lambda value, more: f"{fixed(100 * value, more)}{SPACE}%", texts)
 
 
 def sentence(text: str) -> str:
@@ -177,27 +196,34 @@ class MetricFormat:
     percent: bool
     decimals: int
     integer: bool = False  # its values are counts
+    texts: Texts = field(
+        default=ENGLISH, compare=False, repr=False
+    )  # the language of the name and of what is said of values
 
     @classmethod
-    def of(cls, record: StudyRecord | ComparisonRecord) -> "MetricFormat":
+    def of(cls, record: StudyRecord | ComparisonRecord, texts: Texts = ENGLISH) -> "MetricFormat":
         """Return the metric of a study or a comparison; percentages get a second decimal where the rows can tell it."""
         rows = (record.data.get("rows") or {}).get("validation") or 0
         name = str(record.data.get("metric") or "value")
         if isinstance(record, StudyRecord) and record.foreign:
-            return cls.foreign(name, record.direction)
-        return cls.named(name, record.direction == "maximize", 1 if rows < 2000 else 2)
+            return cls.foreign(name, record.direction, texts)
+        return cls.named(name, record.direction == "maximize", 1 if rows < 2000 else 2, texts=texts)
 
     @classmethod
-    def named(cls, name: str, maximize: bool, decimals: int = 1, integer: bool = False) -> "MetricFormat":
+    def named(
+        cls, name: str, maximize: bool, decimals: int = 1, integer: bool = False, texts: Texts = ENGLISH
+    ) -> "MetricFormat":
         """Return the metric of a name, as tables and files spell it."""
         metric = METRICS.get(name.replace(" ", "_"))
         label = metric.short_title if metric else ""
-        return cls(label or readable(name, 40), maximize, bool(metric and metric.is_share), decimals, integer)
+        if metric or integer:
+            label = texts.word(label or readable(name))
+        return cls(label or readable(name, 40), maximize, bool(metric and metric.is_share), decimals, integer, texts)
 
     @classmethod
-    def foreign(cls, name: str, direction: str) -> "MetricFormat":
+    def foreign(cls, name: str, direction: str, texts: Texts = ENGLISH) -> "MetricFormat":
         """Return the format of an objective of which nothing but its name is known: its values are plain numbers."""
-        return cls(readable(name, 40), direction == "maximize", percent=False, decimals=1)
+        return cls(readable(name, 40), direction == "maximize", percent=False, decimals=1, texts=texts)
 
     @property
     def direction(self) -> str:
@@ -205,14 +231,14 @@ class MetricFormat:
         return "maximize" if self.maximize else "minimize"
 
     @classmethod
-    def objectives(cls, record: StudyRecord) -> "tuple[MetricFormat, ...]":
+    def objectives(cls, record: StudyRecord, texts: Texts = ENGLISH) -> "tuple[MetricFormat, ...]":
         """Return the objectives of a study, the metric first: that alone where there are no others."""
-        found = [cls.of(record)]
+        found = [cls.of(record, texts)]
         for name, better in [*record.objectives.items()][1:]:
             if record.foreign:
-                found.append(cls.foreign(name, better))
+                found.append(cls.foreign(name, better, texts))
                 continue
-            found.append(cls.named(name, better == "maximize", found[0].decimals, name == "parameters"))
+            found.append(cls.named(name, better == "maximize", found[0].decimals, name == "parameters", texts))
         return tuple(found)
 
     def named_text(self, value: float | None) -> str:
@@ -240,13 +266,13 @@ class MetricFormat:
         if not self.percent:
             return number(float(gap))
         if 0 < round(100 * gap, 9) < 0.5 * 10**-self.decimals:
-            return f"less than {10**-self.decimals:g} percentage points"
-        plural = "" if round(100 * gap, self.decimals) == 1 else "s"
-        return f"{fixed(100 * gap, self.decimals)} percentage point{plural}"
+            return self.texts("number.tiny_gap", points=f"{10**-self.decimals:g}")
+        key = "point" if round(100 * gap, self.decimals) == 1 else "points"
+        return self.texts(f"number.{key}", points=fixed(100 * gap, self.decimals))
 
     def between(self, low: float | None, high: float | None) -> str:
         """Return an interval with its unit once, `95.1 to 96.5 %`; an end that is not bounded is –."""
-        ends = interval(low, high, self._written)
+        ends = interval(low, high, self._written, self.texts)
         if ends.count(f"{SPACE}%") > 1:
             return ends.replace(f"{SPACE}%", "", 1)
         return ends
@@ -257,7 +283,7 @@ class MetricFormat:
 
     def differences(self, low: float | None, high: float | None) -> str:
         """Return an interval of a difference without its unit: percentage points where values are percentages."""
-        return interval(low, high, self._difference)
+        return interval(low, high, self._difference, self.texts)
 
     def _difference(self, value: float, more: int) -> str:
         if self.percent:

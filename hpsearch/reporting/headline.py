@@ -18,7 +18,7 @@ SAID = ("test", "baseline")  # scores that the headline has
 
 def headline(record: StudyRecord, texts: Texts = ENGLISH) -> Headline | None:
     """Return the most honest value that there is, with its remark and the baseline on the same rows; None without a usable trial."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     leader = best(record)
     if leader is None:
         return None

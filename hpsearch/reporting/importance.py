@@ -23,7 +23,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-from hpsearch.reporting.locales import ENGLISH
+from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, is_number, space_of
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.optuna_internals import quiet_study, renumber
@@ -57,9 +57,7 @@ def importances(record: StudyRecord, resamples: int = 30) -> tuple[Importance, .
     `resamples` are the bootstrap's.
     """
     generator = np.random.default_rng(0)
-    trials = [trial for trial in record.trials if _has_value(trial)]
-    if len(trials) > MOST:
-        trials = [trials[i] for i in sorted(generator.choice(len(trials), MOST, replace=False))]
+    trials = _used_trials(record, generator)
     rows = tuple(_without_share(name, trials) for name in hyperparameters(record))
     known = {row.name: _distribution(row.name, record, trials) for row in rows if not row.note}
     if not known:
@@ -95,6 +93,14 @@ def _by_chance(
     return {name for name, count in reached.items() if count > LEVEL * (SHUFFLES + 1)}
 
 
+def _used_trials(record: StudyRecord, generator: np.random.Generator) -> list[TrialRecord]:
+    """Return the trials with a value; of very many as many as are used, drawn."""
+    trials = [trial for trial in record.trials if _has_value(trial)]
+    if len(trials) <= MOST:
+        return trials
+    return [trials[i] for i in sorted(generator.choice(len(trials), MOST, replace=False))]
+
+
 def _has_value(trial: TrialRecord) -> bool:
     ended = trial.state in ("complete", "pruned") and trial.repeats is None
     return ended and is_number(trial.value)
@@ -102,15 +108,22 @@ def _has_value(trial: TrialRecord) -> bool:
 
 def _without_share(name: str, trials: list[TrialRecord]) -> Importance:
     """Return a row without a share: how many trials have the hyperparameter, and why it has no importance, if there is a reason."""
+    having = sum(name in trial.params for trial in trials)
+    return Importance(name, trials=having, note=_why_unknown(name, trials, ENGLISH))
+
+
+def why_unknown(name: str, record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say why a hyperparameter of a study has no importance; "" where it has one."""
+    return _why_unknown(name, _used_trials(record, np.random.default_rng(0)), texts)
+
+
+def _why_unknown(name: str, trials: list[TrialRecord], texts: Texts) -> str:
     values = [str(trial.params[name]) for trial in trials if name in trial.params]
-    note = ""
     if len(trials) < ENOUGH:
-        note = ENGLISH("search.importance.few", trials=ENGLISH.count("trial", len(trials)), enough=ENOUGH)
-    elif len(values) < OWN:
-        note = ENGLISH("search.importance.few_own", trials=ENGLISH.count("trial", len(values)), enough=OWN)
-    elif len(set(values)) < 2:
-        note = ENGLISH("search.importance.constant")
-    return Importance(name, trials=len(values), note=note)
+        return texts("search.importance.few", trials=texts.count("trial", len(trials)), enough=ENOUGH)
+    if len(values) < OWN:
+        return texts("search.importance.few_own", trials=texts.count("trial", len(values)), enough=OWN)
+    return texts("search.importance.constant") if len(set(values)) < 2 else ""
 
 
 def _distribution(name: str, record: StudyRecord, trials: list[TrialRecord]) -> BaseDistribution:

@@ -61,7 +61,7 @@ def fragment(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     settings = [Value(identifier(name, 60), number(value)) for name, value in leader.params.items()]
     return card(
         heading,
-        [best_network(record, texts), why(record.result.get("choice"), MetricFormat.of(record), texts)],
+        [best_network(record, texts), why(record.result.get("choice"), MetricFormat.of(record, texts), texts)],
         headline=headline(record, texts),
         values=further_values(record, texts),
         settings=settings,
@@ -78,7 +78,7 @@ def card(heading: str, sentences: Sequence[str], **parts: Any) -> str:
 
 def _course(record: StudyRecord, texts: Texts) -> Course | None:
     """Return the drawing; None for fewer than two values."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     usable = [trial for trial in record.trials if trial.usable]
     values = {trial.number: trial.value for trial in usable if trial.value is not None}
     if len(values) < 2:

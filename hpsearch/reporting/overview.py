@@ -8,18 +8,17 @@ from pathlib import Path
 from rich.cells import cell_len
 from rich.text import Text
 
-from hpsearch.data.metrics import METRICS
 from hpsearch.reporting.formatting import SPACE, MetricFormat, duration, number, printable, visible
 from hpsearch.reporting.headline import compare_command
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.ranking import best, hyperparameters, ranked
 from hpsearch.reporting.regimes import RegimeTrials, regime_name, regimes
 from hpsearch.reporting.screen import HEAD, Screen
-from hpsearch.reporting.selection import network, of_trials
+from hpsearch.reporting.selection import network, of_trials, trained_on
 from hpsearch.reporting.trust import always, beside
 from hpsearch.storage import ComparisonRecord, StudyRecord, TrialRecord
 from hpsearch.storage.folders import BEST, models_in
-from hpsearch.storage.records import StoredStudy
+from hpsearch.storage.records import Score, StoredStudy
 
 TOP = 10  # trials that are shown
 LONGEST_CELL = 14  # characters of a hyperparameter's value
@@ -108,13 +107,13 @@ def _wanted(record: StudyRecord) -> int:
 def _score(record: StudyRecord | ComparisonRecord, texts: Texts) -> str:
     if isinstance(record, ComparisonRecord):
         return "–"
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     value = _best_value(record)
     if test := record.selected.test:
         value = test.value
     if value is None:
         return "–"
-    return f"{metric_name(record, texts)} {printable(metric.text(value))}"
+    return printable(metric.named_text(value))
 
 
 def _best_value(record: StudyRecord) -> float | None:
@@ -123,13 +122,6 @@ def _best_value(record: StudyRecord) -> float | None:
         return float(record.selected.mean.value)
     leader = best(record)
     return leader.value if leader else None
-
-
-def metric_name(record: StudyRecord, texts: Texts) -> str:
-    """Return the metric's name in the language, as it is where the language has none."""
-    name = MetricFormat.of(record).name
-    given = record.data.get("metric")
-    return texts.get(f"metric.{given}", name) if given in METRICS else name
 
 
 # ------------------------------------------------------------------ one study
@@ -153,19 +145,18 @@ def show_study(screen: Screen, stored: StoredStudy, texts: Texts) -> None:
 
 def _show_headline(screen: Screen, record: StudyRecord, texts: Texts) -> None:
     """Print the score, on test rows where there are any, and what one answer for every row reaches."""
-    metric = MetricFormat.of(record)
-    named = metric_name(record, texts)
+    metric = MetricFormat.of(record, texts)
     mean = record.selected.mean
     leader = best(record)
     if test := record.selected.test:
-        line = texts("screen.show.test", metric=named, value=metric.text(test.value), rows=_count(test.count))
-        line += _interval(metric, test.low, test.high, texts)
+        line = texts("screen.show.test", metric=metric.name, value=metric.text(test.value), rows=_count(test.count))
+        line += _interval(metric, "rows", test, texts)
     elif mean:
-        line = texts("screen.show.mean", metric=named, value=metric.text(mean.value), seeds=_count(mean.count))
-        line += _interval(metric, mean.low, mean.high, texts)
+        line = texts("screen.show.mean", metric=metric.name, value=metric.text(mean.value), seeds=_count(mean.count))
+        line += _interval(metric, "seeds", mean, texts)
     elif leader:
         key = "foreign_best" if record.foreign else "best"
-        line = texts(f"screen.show.{key}", metric=named, value=metric.text(leader.value), trial=leader.number)
+        line = texts(f"screen.show.{key}", metric=metric.name, value=metric.text(leader.value), trial=leader.number)
     else:
         line = texts("screen.show.nothing")
     screen.row(texts("screen.head.result"), line)
@@ -180,11 +171,12 @@ def _count(count: object) -> str:
     return f"{count:,}" if isinstance(count, int) else "–"
 
 
-def _interval(metric: MetricFormat, low: float | None, high: float | None, texts: Texts) -> str:
-    if low is None or high is None:
+def _interval(metric: MetricFormat, over: str, score: Score, texts: Texts) -> str:
+    """Return a score's interval, over `seeds` or `rows`; "" where an end is not known."""
+    if score.low is None or score.high is None:
         return ""
-    first, last = metric.distinct(low, high)
-    return texts("screen.show.interval", low=first.removesuffix(f"{SPACE}%"), high=last)
+    first, last = metric.distinct(score.low, score.high)
+    return texts(f"screen.show.over_{over}", low=first.removesuffix(f"{SPACE}%"), high=last)
 
 
 def _show_selected(screen: Screen, record: StudyRecord, texts: Texts) -> None:
@@ -201,6 +193,8 @@ def _show_selected(screen: Screen, record: StudyRecord, texts: Texts) -> None:
         if parameters:
             model += f"; {texts('screen.show.parameters', count=number(parameters))}"
         screen.row(texts("screen.head.model"), model)
+        if sentence := trained_on(record.result, texts):
+            screen.row("", sentence)
     head = texts("screen.head.best") if record.foreign else ""
     screen.row(head, ", ".join(f"{visible(name, 60)} {number(value)}" for name, value in leader.params.items()))
 
@@ -226,12 +220,12 @@ def _show_top(screen: Screen, record: StudyRecord, texts: Texts) -> None:
     trials = ranked(record)[:TOP]
     if not trials:
         return
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     names = hyperparameters(record)
     screen.announce("")
     key = "foreign_top" if record.foreign else "top"
     screen.headline(texts(f"screen.show.{key}", count=len(trials), usable=f"{len(ranked(record)):,}"))
-    heads = [texts("screen.head.trial"), metric_name(record, texts)]
+    heads = [texts("screen.head.trial"), metric.name]
     columns = [[str(trial.number) for trial in trials], [metric.text(trial.value) for trial in trials]]
     columns += [[_cell(trial, name) for trial in trials] for name in names]
     shown = _columns_that_fit(screen, [*heads, *names], columns)
@@ -254,7 +248,7 @@ def _show_regimes(screen: Screen, record: StudyRecord, texts: Texts) -> None:
     found = regimes(record)
     if not found:
         return
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     screen.announce("")
     screen.headline(texts("screen.show.regimes"))
     heads = [texts(f"screen.regime.{head}") for head in ("regime", "trials", "pruned", "failed", "best", "median")]

@@ -4,7 +4,7 @@ Each piece is drawn by the macro of `templates/pieces.html` that has its name. A
 spell out hidden characters, so nobody who builds a page handles HTML. Where a builder has nothing to show, it returns None.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,10 @@ class PageTable:
         name: a plain name, where the table has more rows.
         more: the rows that a button adds.
         more_text: what the button says.
+        label: what the table is called where it is not seen.
+        trial: the column with the trials' numbers, by which the page links tables and figures; -1 for none.
+        kept_text: how many rows a filter keeps, `{kept}` for their number; "" for a table without a filter.
+        example: what may be typed into the filter.
     """
 
     head: Sequence[str]
@@ -72,6 +76,10 @@ class PageTable:
     name: str = ""
     more: Sequence[Sequence[str]] = ()
     more_text: str = ""
+    label: str = ""
+    trial: int = -1
+    kept_text: str = ""
+    example: str = ""
 
     @property
     def kinds(self) -> list[str]:
@@ -107,6 +115,7 @@ class FigureSection:
         plot: the figure's data and layout as JSON values.
         numbers: the table behind it.
         above: pieces between the sentences and the figure.
+        level: of the heading; 3 within a chapter.
     """
 
     name: str
@@ -116,12 +125,19 @@ class FigureSection:
     plot: Mapping[str, Any] | None = None
     numbers: Numbers | None = None
     above: Sequence[Any] = ()
+    level: int = 2
 
     @property
     def notes(self) -> list[str]:
         """The remarks below the figure."""
         meta = (self.plot or {}).get("layout", {}).get("meta") or {}
         return [meta[key] for key in ("thinned", "note") if meta.get(key)]
+
+    @property
+    def edge(self) -> str:
+        """The remark on what is drawn at the edge of the metric's axis; the page exchanges it with the axis."""
+        meta = (self.plot or {}).get("layout", {}).get("meta") or {}
+        return str(meta.get("edge") or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +157,58 @@ class SideBySide:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section of the page with a heading."""
+    """A section of the page with a heading; its `level` is 3 within a chapter."""
 
     anchor: str
     title: str
     contents: Sequence[Any]
+    level: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Pieces that open when the reader asks for them; figures in it are drawn then. On paper they are open."""
+
+    title: str
+    contents: Sequence[Any]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A part of the page under a heading of its own: pieces that are open, and folded ones at its end."""
+
+    anchor: str
+    title: str
+    contents: Sequence[Any]
+    folded: Folded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RankedCell:
+    """What a method needs or reaches: lines of a value and its interval, its rank, and that in words.
+
+    `rank` is "ahead", "between", "behind", or "" where nobody can be told apart.
+    """
+
+    lines: Sequence[tuple[str, str]]
+    rank: str = ""
+    rank_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTable:
+    """Methods by criteria, coloured by rank; on a narrow page criteria run down and methods across.
+
+    Attributes:
+        title: what the table shows, for those who cannot see it.
+        head: the criteria, the heading of the methods first [columns].
+        rows: a method's name, what it is, and its cells [columns - 1].
+    """
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[tuple[str, str, Sequence[RankedCell]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +273,11 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Warnings:
-    """The box of warnings."""
+    """The box of warnings; `compact`: in small letters."""
 
     title: str
     items: Sequence[str]
+    compact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +307,8 @@ class Page:
         question: what the study asks, in its author's words.
         introduction: paragraphs about what was done.
         pieces: everything else in order; None is left out.
-        script_texts: the sentences of the page's script: `switch`, `save` and `failed`.
+        script_texts: the sentences of the page's scripts.
+        linked: whether points of figures and rows of tables are trials, which the reader can choose.
     """
 
     window: str
@@ -254,19 +319,25 @@ class Page:
     introduction: Sequence[str]
     pieces: Sequence[Any]
     script_texts: Mapping[str, str] = field(default_factory=dict)
+    linked: bool = False
 
     @property
     def plots(self) -> dict[str, Mapping[str, Any]]:
         """Every figure's data and layout by its name."""
-        sections = [piece for piece in self.pieces if isinstance(piece, FigureSection)]
+        sections = [piece for piece in _all_of(self.pieces) if isinstance(piece, FigureSection)]
         return {section.name: section.plot for section in sections if section.plot}
 
     @property
     def rows(self) -> dict[str, Sequence[Sequence[str]]]:
         """The rows that buttons add, by the name of their table."""
-        sections = [piece for piece in self.pieces if isinstance(piece, Section)]
-        found: dict[str, Sequence[Sequence[str]]] = {}
-        for section in sections:
-            tables = [piece for piece in section.contents if isinstance(piece, PageTable)]
-            found |= {table.name: table.more for table in tables if table.more}
-        return found
+        tables = [piece for piece in _all_of(self.pieces) if isinstance(piece, PageTable)]
+        return {table.name: table.more for table in tables if table.more}
+
+
+def _all_of(pieces: Iterable[Any]) -> Iterator[Any]:
+    """Return pieces and all that is in them."""
+    for piece in pieces:
+        if piece is not None:
+            yield piece
+            yield from _all_of(getattr(piece, "contents", ()))
+            yield from _all_of([getattr(piece, "folded", None)])

@@ -70,7 +70,7 @@ def _budget(training: Mapping[str, Any], texts: Texts) -> str:
     if not training:
         return "–"
     given = [(name, training[name]) for name in ("epochs", "updates", "examples") if training.get(name)]
-    budget = texts.listing([f"{number(amount)} {unit}" for unit, amount in given or [UNSAID]])
+    budget = texts.listing([texts(f"unit.{unit}", amount=number(amount)) for unit, amount in given or [UNSAID]])
     if training.get("patience"):
         budget = texts("search.protocol.patience", budget=budget, evaluations=number(training["patience"]))
     limit = training.get("max_seconds")

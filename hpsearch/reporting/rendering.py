@@ -1,6 +1,6 @@
 """HTML of a page: the templates filled with its pieces, and the self-contained document around them.
 
-The page reaches nothing outside: its Content-Security-Policy allows the two scripts that it holds, by their hashes, and nothing else that
+The page reaches nothing outside: its Content-Security-Policy allows the scripts that it holds, by their hashes, and nothing else that
 runs or loads. Figures lie in the page as JSON whose `<` is escaped, so no text of theirs can end the script element. plotly.js lies there
 compressed (gzip, base64) and is unpacked by the reader's browser (`DecompressionStream`, in all browsers since 2023): 0.7 MB, not 1.5.
 """
@@ -26,6 +26,7 @@ from hpsearch.reporting.pieces import Page
 
 HERE = Path(__file__).parent
 PLOTLY = HERE / "plotly" / "plotly-cartesian.min.js.gz"  # of npm's plotly.js-cartesian-dist-min 4.1.1, as it is
+SCRIPTS = ("tables.js", "marking.js", "page.js")  # each one uses what is before it
 LONGEST = 2000  # characters of one text of a page
 HOSTILE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
@@ -36,11 +37,13 @@ def document(page: Page) -> str:
     allowed: list[str] = []
     values: dict[str, Any] = {}
     if page.plots:
-        scripts = [_file("page.js")]
+        scripts = list(map(_file, SCRIPTS))
         allowed = [plotly_script(), *scripts]
         dark = dict(zip(LIGHT.values(), DARK.values(), strict=True))  # each light colour with its twin
         plotly = b64encode(_packed_plotly()).decode()
-        values = {"figures": page.plots, "dark": dark, "texts": page.script_texts, "rows": page.rows, "plotly": plotly}
+        marks = {"linked": page.linked, "lit": LIGHT["lit"], "faded": LIGHT["grid"]}
+        values = {"figures": page.plots, "dark": dark, "texts": page.script_texts, "rows": page.rows}
+        values |= {"marks": marks, "plotly": plotly}
     return (
         _environment()
         .get_template("page.html")

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from hpsearch.data.metrics import METRICS
-from hpsearch.reporting.formatting import SPACE, visible
+from hpsearch.reporting.failures import endings
+from hpsearch.reporting.formatting import SPACE
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import bounded_mean, difference, finite
@@ -51,8 +52,8 @@ def failed_text(trial: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
     if not counts:
         return ""
     key = "diverged" if {*counts} == {Outcome.DIVERGED} else "failed"
-    endings = texts.listing(f"{amount} {visible(outcome, 40)}" for outcome, amount in counts.items())
-    text = texts(f"search.replicates.{key}", failed=sum(counts.values()), runs=len(trial["runs"]), endings=endings)
+    failed = sum(counts.values())
+    text = texts(f"search.replicates.{key}", failed=failed, runs=len(trial["runs"]), endings=endings(counts, texts))
     return text.replace(" ", SPACE)
 
 

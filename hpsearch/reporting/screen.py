@@ -18,14 +18,16 @@ from hpsearch.reporting.formatting import MetricFormat, duration, printable, sho
 from hpsearch.reporting.replicates import of_completed_runs, winner_failed
 from hpsearch.reporting.selection import (
     all_trials,
+    certainty,
     luck,
     network,
     of_trials,
+    trained_on,
     usable_trials,
     uses_of_test_rows,
     why,
 )
-from hpsearch.reporting.trust import always, baseline_warning, beside
+from hpsearch.reporting.trust import always, baseline_warning, beside, few_test_rows, mean_intervals
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
@@ -113,9 +115,9 @@ class Screen:
         now = time.monotonic()
         if self._phase != progress.name or COMPILER.until > self._phase_began[1]:
             self._phase = progress.name
-            self._phase_began = (progress.done, now)
+            self._phase_began = (progress.done - progress.recalled, now)
         before, began = self._phase_began
-        done = progress.done - before
+        done = progress.done - progress.recalled - before
         if done < EVIDENCE or progress.done >= progress.total:
             return ""
         steps = progress.total - progress.done + (progress.further or 0)
@@ -201,8 +203,11 @@ class Screen:
         self.row("", ", ".join(f"{name} {short(value)}" for name, value in best.params.items()))
         self.row("selected", of_trials(record.selected.trials))
         self._more(why(result.get("choice"), metric))
+        self._more(trained_on(result))
+        self._more(certainty(record))
         self.row("validation", _validated(record, metric))
         self.row("test", _tested(record.selected.test, metric))
+        self._more(few_test_rows(record))
         self._more(uses_of_test_rows(record.selected.looks))
         self._baseline(record, metric)
         self.row("report", page)
@@ -354,9 +359,8 @@ def _validated(record: "StudyRecord", metric: MetricFormat) -> str:
         return (
             f"{metric.name} {metric.text(best)} (the search's best of {trials}; the best of many tends to be too good)"
         )
-    ends = ""
-    if mean.low is not None:
-        ends = f", 95 % interval {metric.between(mean.low, mean.high)}"
+    intervals = mean_intervals(record)
+    ends = f", {intervals}" if intervals else ""
     failed = winner_failed(record)
     lost = f", {failed}" if failed else ""
     fresh = f"{metric.name} {metric.text(mean.value)} on fresh seeds (mean of {mean.count}{lost}{ends})"
@@ -369,5 +373,5 @@ def _tested(test: "Score | None", metric: MetricFormat) -> str:
         return "no test rows were held out: nothing unbiased is known"
     ends = ""
     if test.low is not None:
-        ends = f"95 % interval {metric.between(test.low, test.high)}, "
+        ends = f"95 % interval over rows {metric.between(test.low, test.high)}, "
     return f"{metric.name} {metric.text(test.value)} ({ends}{rows_text(test.count)})"

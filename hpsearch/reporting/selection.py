@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.reporting.formatting import MetricFormat, visible
+from hpsearch.reporting.formatting import MetricFormat, apart, number, short, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import ranked, with_all_objectives
 from hpsearch.statistics.pareto import on_front
@@ -66,16 +66,58 @@ def why(choice: Mapping[str, Any] | None, metric: MetricFormat, texts: Texts = E
     if not choice:
         return ""
     single, ensemble = metric.distinct(choice["single"]["value"], choice["ensemble"]["value"])
+    loss = choice.get("loss") or {}
+    losses = {}
+    if None not in (loss.get("single"), loss.get("ensemble")):  # an earlier version compared the metric
+        single_loss, ensemble_loss = apart(loss["single"], loss["ensemble"], _loss_text)
+        losses = {"single_loss": single_loss, "ensemble_loss": ensemble_loss}
     where = "folds" if choice["folds"] else "validation"
     selected = "ensemble" if choice["kept"] == "ensemble" else "single"
     return texts(
-        f"search.selection.why_{where}",
-        networks=texts.count("network", len(choice["candidates"])),
+        f"search.selection.{'by_loss' if losses else 'why'}_{where}",
+        networks=texts.count("trial" if losses else "network", len(choice["candidates"])),
+        **losses,
         metric=metric.name,
         ensemble=ensemble,
         single=single,
         seeds=choice["seeds"],
         selected=texts(f"search.selection.selected_{selected}"),
+    )
+
+
+def trained_on(figures: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
+    """Say that the networks of a result trained once more on training and validation rows, and on how many; "" where it is not known."""
+    if not figures.get("refitted") or "rows" not in figures:
+        return ""
+    return texts("search.selection.trained_on", rows=texts.count("row", figures["rows"]))
+
+
+def _loss_text(value: float, more: int) -> str:
+    return short(value, more)
+
+
+def certainty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say how the probabilities are calibrated, or how far predicted numbers are off, on held-out rows; "" where that is not known."""
+    held_out = record.result.get("held_out")
+    if not held_out:
+        return ""
+    rows = texts.count("row", held_out["rows"])
+    if halves := held_out.get("nine_tenths"):
+        values = [number(half, digits=3) for half in halves]
+        if len(values) == 1:
+            return texts("search.certainty.interval", rows=rows, half=values[0])
+        return texts("search.certainty.intervals", rows=rows, halves=texts.listing(values))
+    if "fewest" not in held_out:
+        return ""
+    before, after = held_out["loss"], held_out["calibrated_loss"]
+    if held_out["rows"] < held_out["fewest"]:
+        return texts("search.certainty.few_rows", rows=rows, enough=held_out["fewest"])
+    temperature = record.result["combination"]["temperature"]
+    if temperature == 1 or before is None or after is None:
+        return texts("search.certainty.not_calibrated", rows=rows, before=number(before))
+    first, second = apart(before, after, _loss_text)
+    return texts(
+        "search.certainty.calibrated", rows=rows, temperature=number(temperature, digits=3), before=first, after=second
     )
 
 
@@ -104,7 +146,7 @@ def off_front(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 
 def _reason(record: StudyRecord, own: TrialRecord, better: TrialRecord, texts: Texts) -> str:
     """Say by what the selected trial was chosen, with the values of both trials where they are known."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     confirmed = record.result.get("confirmed") or []
     means = {row["trial"]: row["value"] for row in confirmed if row["value"] is not None}
     if not means:

@@ -12,14 +12,14 @@ from hpsearch.reporting.failures import is_lost, what_happened
 from hpsearch.reporting.figures import FIGURES, Figure
 from hpsearch.reporting.figures.pareto import trade_off
 from hpsearch.reporting.foreign import foreign_introduction, foreign_protocol, foreign_result
-from hpsearch.reporting.formatting import MetricFormat, identifier, sentence, visible
+from hpsearch.reporting.formatting import MetricFormat, domain, identifier, number, sentence, visible
 from hpsearch.reporting.headline import further_values, headline, next_command
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.protocol import protocol, registered_modules
-from hpsearch.reporting.ranking import best, of_objective, ranked, settings_of
+from hpsearch.reporting.ranking import best, of_objective, ranked, settings_of, space_of
 from hpsearch.reporting.rendering import document, figure_json
 from hpsearch.reporting.replicates import of_completed_runs
-from hpsearch.reporting.selection import model, off_front, usable_trials, why
+from hpsearch.reporting.selection import certainty, model, off_front, usable_trials, why
 from hpsearch.reporting.summary import best_network, introduction
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.writing import cells, columns_of, leaders, meaning
@@ -28,9 +28,24 @@ from hpsearch.storage import StudyRecord
 
 MOST_COLUMNS = 100  # of the data's that the page lists
 MOST_ROWS = 1000  # trials that the page lists
+NOT_SEARCHED = ("rank", "trial", "value", "standard_error", "parameters", "seconds")  # columns of the best trials
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
 PageSection = pieces.Section | pieces.FigureSection
-SCRIPT_TEXTS = ("switch", "save", "failed")  # what the page's script says
+SCRIPT_TEXTS = (  # what the page's scripts say
+    "switch",
+    "save",
+    "failed",
+    "scale",
+    "fitted",
+    "every_value",
+    "filter",
+    "trial",
+    "clear_trial",
+    "clear_filter",
+    "no_column",
+    "number_needed",
+)
+BLANKS = {name: f"{{{name}}}" for name in ("trial", "name", "term", "kept")}  # which the scripts fill in
 
 
 def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH, folder: Path | None = None) -> str:
@@ -66,9 +81,15 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH, folder: Pa
             question=visible(settings.get("question") or ""),
             introduction=foreign_introduction(record, texts) if record.foreign else [],
             pieces=[piece for piece in content if piece is not None],
-            script_texts={key: texts(f"page.{key}") for key in SCRIPT_TEXTS},
+            script_texts=script_texts(texts),
+            linked=True,
         )
     )
+
+
+def script_texts(texts: Texts) -> dict[str, str]:
+    """Return what a page's scripts say, with the blanks that they fill in."""
+    return {key: texts(f"page.{key}", **BLANKS) for key in SCRIPT_TEXTS}
 
 
 def _sections(record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.FigureSection]:
@@ -118,7 +139,8 @@ def _result(record: StudyRecord, texts: Texts, folder: Path | None) -> pieces.Re
         title = texts("search.result.selected", model=model(len(record.selected.networks), texts))
     summary: list[Any] = [
         pieces.Paragraph(network, "best"),
-        pieces.Paragraph(why(record.result.get("choice"), MetricFormat.of(record), texts)),
+        pieces.Paragraph(why(record.result.get("choice"), MetricFormat.of(record, texts), texts)),
+        pieces.Paragraph(certainty(record, texts)),
         pieces.Paragraph(off_front(record, texts)),
         pieces.Paragraph(trade_off(record, texts)),
     ]
@@ -157,7 +179,7 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
     board = leaders(tables)
     if not len(board):
         return None
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     leader = best(record)
     numbers = board["trial"].tolist()
     chosen = -1
@@ -167,11 +189,15 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
         "value": metric.name,
         "standard_error": texts("search.leaderboard.standard_error"),
         "seconds": texts("search.leaderboard.time"),
+        **{name: texts.word(name) for name in ("rank", "trial", "parameters")},
     }
     head = [names.get(name) or identifier(name, 60) for name in board.columns]
-    more = _other_trials(record, tables, board)
-    every = texts.count("trial", len(board) + len(more))
+    more = _other_trials(record, tables, board, texts)
+    listed = len(board) + len(more)
+    every = texts.count("trial", listed)
     more_text = texts("search.leaderboard.more", trials=every)
+    key = "kept" if listed == len(record.trials) else "kept_of_best"
+    title = texts("search.leaderboard.title")
     table = pieces.PageTable(
         head=head,
         rows=cells(board, metric),
@@ -181,16 +207,38 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
         name="leaderboard",
         more=more,
         more_text=more_text,
+        label=title,
+        trial=list(board.columns).index("trial"),
+        kept_text=texts(f"search.leaderboard.{key}", listed=every, **BLANKS),
+        example=_filter_example(board, head, metric),
     )
     contents = [
         pieces.Paragraph(_leaders_text(record, texts), "ask"),
+        pieces.Paragraph(texts("search.leaderboard.light"), "note"),
         table,
         pieces.Link(texts("search.leaderboard.file"), "tables/trials.csv"),
     ]
-    return pieces.Section("leaderboard", texts("search.leaderboard.title"), contents)
+    return pieces.Section("leaderboard", title, contents)
 
 
-def _other_trials(record: StudyRecord, tables: Frames, board: pd.DataFrame) -> list[list[str]]:
+def _filter_example(board: pd.DataFrame, head: Sequence[str], metric: MetricFormat) -> str:
+    """Return what may be typed into the filter of the best trials: a choice, a hyperparameter's bound and one of the metric."""
+    titles = dict(zip(board.columns, head, strict=True))
+    numbers = [name for name in board.columns if board[name].dtype.kind in "if"]
+    varied = [name for name in board.columns if name not in NOT_SEARCHED and board[name].nunique() > 1]
+    choice = next((name for name in varied if name not in numbers), None)
+    bounded = next((name for name in varied if name in numbers), None)
+    parts = []
+    if choice:
+        parts.append(visible(board[choice].dropna().iloc[0], 40))
+    if bounded:
+        parts.append(f"{titles[bounded]} > {number(float(board[bounded].median()), digits=2)}")
+    sign = ">=" if metric.maximize else "<="
+    parts.append(f"{titles['value']} {sign} {number(float(board['value'].iloc[-1]), digits=2)}")
+    return ", ".join(parts)
+
+
+def _other_trials(record: StudyRecord, tables: Frames, board: pd.DataFrame, texts: Texts) -> list[list[str]]:
     """Return the trials below the best ones, ranked ones first; of one that was pruned or failed the value says so."""
     places = {trial.number: place for place, trial in enumerate(ranked(record), 1)}
     shown = {*board["trial"]}
@@ -200,21 +248,21 @@ def _other_trials(record: StudyRecord, tables: Frames, board: pd.DataFrame) -> l
     order = ranks.sort_values(na_position="last", kind="stable").index[: MOST_ROWS - len(board)]
     rest = rest.loc[order]
     more = rest.assign(rank=None if record.foreign else ranks.loc[order].astype("Int64")).reindex(columns=board.columns)
-    rows = cells(more, MetricFormat.of(record))
+    rows = cells(more, MetricFormat.of(record, texts))
     at = list(board.columns).index("value")
     failed = {trial.number for trial in record.trials if trial.failed}
-    for row, number, outcome in zip(rows, rest["trial"], rest["outcome"], strict=True):
-        if number in failed:
-            row[at] = visible(outcome, 40)
-        elif number not in places and row[at]:
-            row[at] = f"{row[at]} ({visible(outcome, 40)})"
+    for row, trial, outcome in zip(rows, rest["trial"], rest["outcome"], strict=True):
+        if trial in failed:
+            row[at] = visible(texts.word(outcome), 40)
+        elif trial not in places and row[at]:
+            row[at] = f"{row[at]} ({visible(texts.word(outcome), 40)})"
     return rows
 
 
 def _leaders_text(record: StudyRecord, texts: Texts) -> str:
     if record.foreign and record.objectives:
-        return texts("search.foreign_study.front_trials", first=MetricFormat.of(record).name)
-    key = "highest" if MetricFormat.of(record).maximize else "lowest"
+        return texts("search.foreign_study.front_trials", first=MetricFormat.of(record, texts).name)
+    key = "highest" if MetricFormat.of(record, texts).maximize else "lowest"
     text = texts(f"search.leaderboard.{key}", trials=usable_trials(record, texts))
     if not record.result.get("fresh"):
         return text
@@ -253,7 +301,7 @@ def _of_objectives(row: Figure, record: StudyRecord, tables: Frames, texts: Text
         own = of_objective(record, place)
         section = _figure(row, own, {**tables, row.table: TABLES[row.table].build(own, tables)}, texts)
         sections.append(replace(section, name=f"{row.name}_{place + 1}", numbers=None))
-    names = [metric.name for metric in MetricFormat.objectives(record)]
+    names = [metric.name for metric in MetricFormat.objectives(record, texts)]
     return [
         replace(section, title=texts("search.figure.of_objective", title=section.title, objective=name))
         for section, name in zip(sections, names, strict=True)
@@ -263,9 +311,11 @@ def _of_objectives(row: Figure, record: StudyRecord, tables: Frames, texts: Text
 def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Numbers:
     """Return the table behind a figure: its first rows, what its columns mean, and the file with all of them."""
     table = tables[name]
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     head = list(table.columns)
-    first = pieces.PageTable(head, cells(table.head(PREVIEW), metric), _numeric(table, head))
+    trial = head.index("trial") if "trial" in head else -1
+    rows = cells(table.head(PREVIEW), metric)
+    first = pieces.PageTable(head, rows, _numeric(table, head), label=f"{name}.csv", trial=trial)
     before = texts("search.numbers.file")
     if len(table) > PREVIEW:
         before = texts("search.numbers.first_rows", shown=PREVIEW, rows=f"{len(table):,}")
@@ -301,32 +351,45 @@ def _learned(table: pd.DataFrame, texts: Texts) -> pieces.Part:
     total = f"{table['count'].sum():,}"
     body = cells(table[["name", "value", "count"]])
     body.append([texts("search.parameters.together"), "", total])
-    return pieces.Part(texts("search.parameters.learned", total=total), pieces.PageTable(head, body, head[1:]))
+    title = texts("search.parameters.learned", total=total)
+    return pieces.Part(title, pieces.PageTable(head, body, head[1:], label=title))
 
 
 def _chosen(table: pd.DataFrame, texts: Texts) -> pieces.Part:
     head = [texts(f"search.parameters.{name}") for name in ("name", "value", "set_by")]
-    setters = table["set_by"].str.split("[:,]", n=1).str[0]  # without from which rows
+    setters = table["set_by"].str.split("[:,]", n=1).str[0].map(texts.word)  # without from which rows
     body = list(zip([identifier(name, 60) for name in table["name"]], table["value"], setters, strict=True))
-    return pieces.Part(texts("search.parameters.chosen", total=len(table)), pieces.PageTable(head, body))
+    title = texts("search.parameters.chosen", total=len(table))
+    return pieces.Part(title, pieces.PageTable(head, body, label=title))
 
 
 def _hyperparameters(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Section | None:
     table = tables["hyperparameters"]
     if not len(table):
         return None
+    title = texts("search.space.title")
     if is_lost(record):  # no trial to compare with
         head = [texts(f"search.space.{name}") for name in ("hyperparameter", "allowed")]
-        return pieces.Section(
-            "space", texts("search.space.title"), [pieces.PageTable(head, cells(table[["hyperparameter", "domain"]]))]
-        )
+        body = [[identifier(name, 60), domain(given, texts)] for name, given in space_of(record).items()]
+        return pieces.Section("space", title, [pieces.PageTable(head, body, label=title)])
     third = "selected" if record.result else "best"
     head = [texts(f"search.space.{name}") for name in ("hyperparameter", "allowed", third, "edge")]
     body = cells(table[["hyperparameter", "domain", "best", "edge"]])
+    space = space_of(record)
     for row in body:
+        given = space.get(row[0])
+        if row[0] in space:
+            row[1] = domain(given, texts)
+        if not row[2]:
+            row[2] = number(given) if _is_fixed(given) else "–"
         row[0] = identifier(row[0], 60)
-        row[2] = row[2] or row[1].partition("fixed at ")[2] or "–"
-    return pieces.Section("space", texts("search.space.title"), [pieces.PageTable(head, body)])
+        row[3] = texts.word(row[3])
+    return pieces.Section("space", title, [pieces.PageTable(head, body, label=title)])
+
+
+def _is_fixed(given: Any) -> bool:
+    """Whether a domain is one value."""
+    return given is not None and not isinstance(given, Mapping | list)
 
 
 def _data_columns(record: StudyRecord) -> list[Mapping[str, Any]]:
@@ -338,18 +401,19 @@ def _columns(record: StudyRecord, texts: Texts) -> pieces.Section | None:
     columns = _data_columns(record)
     if not columns:
         return None
+    title = texts("search.columns.title")
     head = [texts(f"search.columns.{name}") for name in ("column", "kind", "inputs", "remark")]
     keys = ("name", "kind", "inputs", "note")
-    body = [[visible(column.get(key) or "", 200) for key in keys] for column in columns[:MOST_COLUMNS]]
+    body = [[visible(texts.word(str(column.get(key) or "")), 200) for key in keys] for column in columns[:MOST_COLUMNS]]
     contents: list[Any] = [
         pieces.Paragraph(texts("search.columns.introduction"), "ask"),
         pieces.Bullets([visible(line, 300) for line in record.data.get("reading") or []]),
-        pieces.PageTable(head, body, head[2:3]),
+        pieces.PageTable(head, body, head[2:3], label=title),
     ]
     more = len(columns) - MOST_COLUMNS
     if more > 0:
         contents.append(pieces.Paragraph(texts("search.columns.more", columns=f"{more:,}"), "note"))
-    return pieces.Section("columns", texts("search.columns.title"), contents)
+    return pieces.Section("columns", title, contents)
 
 
 def _outcomes(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Section | None:
@@ -359,5 +423,7 @@ def _outcomes(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Secti
     trials = texts.count("trial", len(record.trials))
     usable = texts("search.outcomes.usable", usable=f"{len(ranked(record)):,}", trials=trials)
     head = [texts(f"search.outcomes.{name}") for name in ("outcome", "trials", "meaning")]
-    contents = [pieces.Paragraph(usable, "ask"), pieces.PageTable(head, cells(table), head[1:2])]
-    return pieces.Section("outcomes", texts("search.outcomes.title"), contents)
+    body = cells(table.assign(outcome=table["outcome"].map(texts.word), meaning=table["meaning"].map(texts.word)))
+    title = texts("search.outcomes.title")
+    contents = [pieces.Paragraph(usable, "ask"), pieces.PageTable(head, body, head[1:2], label=title)]
+    return pieces.Section("outcomes", title, contents)

@@ -10,7 +10,7 @@ from typing import Any
 
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
-from hpsearch.reporting.formatting import SPACE, MetricFormat, identifier, number, sentence, visible
+from hpsearch.reporting.formatting import SPACE, MetricFormat, identifier, number, sentence, share, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import Value
 from hpsearch.reporting.ranking import best, settings_of, space_of
@@ -62,7 +62,7 @@ def _task(record: StudyRecord, texts: Texts) -> str:
     task = data.get("task")
     if not task:
         return ""
-    sentences = [f"{sentence(visible(task, 40))}."]
+    sentences = [f"{sentence(visible(texts.word(task), 40))}."]
     if texts.has(f"search.task.{task}"):
         sentences = [texts(f"search.task.{task}", classes=number(data.get("outputs")))]
     if data.get("task_reason"):
@@ -71,13 +71,13 @@ def _task(record: StudyRecord, texts: Texts) -> str:
     if head_and_loss:
         sentences.append(head_and_loss)
         if task in TASKS:
-            sentences.append(TASKS[task].reason)
+            sentences.append(texts.word(TASKS[task].reason))
     if data.get("metric"):
         better = "higher" if data.get("direction") == "maximize" else "lower"
         metric = METRICS.get(str(data["metric"]))
-        name = MetricFormat.of(record).name
+        name = MetricFormat.of(record, texts).name
         if metric:
-            name = metric.title[0].lower() + metric.title[1:]
+            name = texts.word(metric.title[0].lower() + metric.title[1:])
         sentences.append(texts(f"search.asked.{better}", metric=name))
     return " ".join(sentences)
 
@@ -86,11 +86,11 @@ def _head_and_loss(record: StudyRecord, texts: Texts) -> str:
     data = record.data
     parts = []
     if data.get("head"):
-        parts.append(texts("search.asked.head", head=visible(data["head"], 60)))
+        parts.append(texts("search.asked.head", head=visible(texts.word(data["head"]), 60)))
     if data.get("loss"):
         balanced = settings_of(record, "training").get("class_weights") == "balanced"
         key = "balanced_loss" if balanced else "loss"
-        parts.append(texts(f"search.asked.{key}", loss=visible(data["loss"], 60)))
+        parts.append(texts(f"search.asked.{key}", loss=visible(texts.word(data["loss"]), 60)))
     return f"{sentence(texts.listing(parts))}." if parts else ""
 
 
@@ -176,12 +176,21 @@ def result_values(record: StudyRecord, texts: Texts = ENGLISH) -> list[Value]:
 
 def _ensemble_values(record: StudyRecord, trials: list[int], texts: Texts) -> list[Value]:
     networks = texts.count("network", len(trials))
-    members = texts("search.result.mean_of_predictions", trials=texts.listing(map(str, trials)))
+    members = _members(record, trials, texts)
     values = [Value(texts("search.result.model"), networks, members), *scores(record, texts).values()]
     parameters = (record.result.get("choice") or {}).get("parameters")
     if parameters:
         return [*values, _size(parameters, texts)]
     return values
+
+
+def _members(record: StudyRecord, trials: list[int], texts: Texts) -> str:
+    """Return the trials of an ensemble, with each network's share where they differ."""
+    shares = (record.result.get("combination") or {}).get("shares") or []
+    if len(set(shares)) < 2:
+        return texts("search.result.mean_of_predictions", trials=texts.listing(map(str, trials)))
+    weighted = [f"{trial} ({share(part)})" for trial, part in zip(trials, shares, strict=True)]
+    return texts("search.result.weighted", trials=texts.listing(weighted))
 
 
 def _size(parameters: int, texts: Texts) -> Value:
@@ -195,14 +204,14 @@ def scores(record: StudyRecord, texts: Texts = ENGLISH) -> dict[str, Value]:
 
 
 def _test(record: StudyRecord, texts: Texts) -> Value | None:
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     test = record.selected.test
     if not test:
         return None
     remarks = []
     low, high = test.low, test.high
     if low is not None and high is not None:
-        remarks.append(texts("search.trust.interval", interval=metric.between(low, high)))
+        remarks.append(texts("search.trust.over_rows", interval=metric.between(low, high)))
     if test.count:
         remarks.append(texts.count("row", test.count).replace(" ", SPACE))
     name = texts("search.result.test", metric=metric.name)
@@ -211,13 +220,13 @@ def _test(record: StudyRecord, texts: Texts) -> Value | None:
 
 def _validation(record: StudyRecord, texts: Texts) -> Value | None:
     """Return the mean over fresh seeds, else the search's best value; an ensemble that was not judged has neither."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     mean = record.selected.mean
     several = record.selected.is_ensemble
     name = sentence(texts("search.result.validation", metric=metric.name))
     if mean:
         seeds = "further" if several else "fresh"
-        remark = mean_remark(metric, mean, seeds, winner_failed(record, texts), texts)
+        remark = mean_remark(record, seeds, winner_failed(record, texts), texts)
         return Value(name, metric.text(mean.value), remark)
     leader = best(record)
     if several or leader is None:
@@ -227,7 +236,7 @@ def _validation(record: StudyRecord, texts: Texts) -> Value | None:
 
 
 def _baseline(record: StudyRecord, texts: Texts) -> Value | None:
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     both = beside(record)
     if both is None:
         return None

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hpsearch.reporting.formatting import SPACE, MetricFormat, identifier, number, share, visible
+from hpsearch.data.metrics import METRICS
+from hpsearch.reporting.formatting import SPACE, MetricFormat, domain, identifier, number, share, visible
 from hpsearch.reporting.locales import ENGLISH, Texts
-from hpsearch.reporting.ranking import best, ended, ranked, settings_of
+from hpsearch.reporting.ranking import best, ended, ranked, settings_of, space_of
 from hpsearch.reporting.replicates import failed_runs, failed_text
 from hpsearch.reporting.selection import ROUNDING, usable_trials, uses_of_test_rows
 from hpsearch.storage import StudyRecord
@@ -20,6 +21,7 @@ from hpsearch.trial import Outcome
 
 SHOWN = 3  # targets whose means are named
 FEW = 20  # usable trials
+FEW_ROWS = 100  # below which an interval by bootstrap tends to be too short
 LOST = 0.3  # share of failed trials that is worth a warning
 OUTCOMES = ("diverged", "out of memory", "killed its worker", "raised an error", "out of time", FAILED, INFINITE)
 
@@ -44,7 +46,7 @@ def honesty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 
 def _over_folds(record: StudyRecord, texts: Texts) -> str:
     """Say that the best value is a mean over folds, and how sure that makes it."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     leader = best(record)
     if leader is None or leader.standard_error is None:
         return ""
@@ -60,7 +62,7 @@ def _over_folds(record: StudyRecord, texts: Texts) -> str:
 
 def _search_and_replicates(record: StudyRecord, texts: Texts) -> list[str]:
     """Say the search's best value, what the same hyperparameters reach on fresh seeds, and what the test rows say."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     result = record.result
     searched = result["search"]
     test = record.selected.test
@@ -107,13 +109,26 @@ def _replicated(metric: MetricFormat, trial: Mapping[str, Any], texts: Texts) ->
     return texts("search.replicates.rest", mean=_estimate(metric, trial, texts), failed=failed)
 
 
-def mean_remark(metric: MetricFormat, mean: Score, seeds: str, failed: str, texts: Texts) -> str:
-    """Return what a mean over `fresh` or `further` seeds is over, how many runs `failed` ("": none), and its interval."""
+def mean_remark(record: StudyRecord, seeds: str, failed: str, texts: Texts) -> str:
+    """Return what the mean over `fresh` or `further` seeds is over, how many runs `failed` ("": none), and its intervals."""
+    mean = record.selected.mean
+    assert mean is not None, "only a mean is remarked on"
     remark = texts("search.trust.mean_over", seeds=texts.count(f"{seeds}_seed", mean.count).replace(" ", SPACE))
     remark = ", ".join(filter(None, [remark, failed]))
-    if mean.low is None or mean.high is None:
-        return remark
-    return f"{remark}, {texts('search.trust.interval', interval=metric.between(mean.low, mean.high))}"
+    intervals = mean_intervals(record, texts)
+    return f"{remark}, {intervals}" if intervals else remark
+
+
+def mean_intervals(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Return the 95 % intervals of the selected model's mean on validation rows, over seeds and over rows, as far as they are known."""
+    metric = MetricFormat.of(record)
+    found = []
+    scores = {"over_seeds": record.selected.mean, "over_rows": record.selected.over_rows}
+    for over, score in scores.items():
+        if score is not None and score.low is not None and score.high is not None:
+            key = f"and_{over}" if found else over
+            found.append(texts(f"search.trust.{key}", interval=metric.between(score.low, score.high)))
+    return ", ".join(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +208,21 @@ def warnings(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Tex
         _ties(record, texts),
         *_replicates(record, texts),
         _optimism(record, texts),
-        baseline_warning(record, MetricFormat.of(record), texts),
+        few_test_rows(record, texts),
+        baseline_warning(record, MetricFormat.of(record, texts), texts),
     ]
     return [line for line in found if line]
+
+
+def few_test_rows(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say that the test value's interval, where it is a bootstrap's, is of few rows; "" where it is not."""
+    test = record.selected.test
+    metric = METRICS.get(str(record.data.get("metric")))
+    by_bootstrap = metric is None or not metric.counts_rows
+    if test is None or not test.count or test.count >= FEW_ROWS or not by_bootstrap:
+        return ""
+    rows = texts.count("row", test.count)
+    return texts("search.warning.few_test_rows", rows=rows, enough=FEW_ROWS, metric=MetricFormat.of(record).name)
 
 
 def _unfinished(record: StudyRecord, texts: Texts) -> str:
@@ -249,11 +276,13 @@ def _timed_out(record: StudyRecord, texts: Texts) -> str:
 
 def _edges(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Texts) -> list[str]:
     which = "selected" if record.result else "best"
+    space = space_of(record)
     found = []
     for row in edges:
         name = identifier(row["hyperparameter"], 60)
         value = number(row["best"])
-        found.append(texts(f"search.warning.edge_{which}_{row['edge']}", name=name, value=value, domain=row["domain"]))
+        allowed = domain(space[row["hyperparameter"]], texts)
+        found.append(texts(f"search.warning.edge_{which}_{row['edge']}", name=name, value=value, domain=allowed))
     return found
 
 
@@ -266,7 +295,7 @@ def _repeats(record: StudyRecord, texts: Texts) -> str:
 
 def _ties(record: StudyRecord, texts: Texts) -> str:
     """Say how many trials the validation rows cannot tell from the best."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     leaders = ranked(record)
     rows = (record.data.get("rows") or {}).get("validation") or 0
     if not metric.percent or not rows or len(leaders) < 2:
@@ -310,7 +339,7 @@ def _failed_replicates(trial: Mapping[str, Any], texts: Texts) -> str:
 
 def _optimism(record: StudyRecord, texts: Texts) -> str:
     """Say where the validation value, or its mean over fresh seeds, lies outside the test rows' interval."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     result = record.result
     test = record.selected.test
     fresh = record.selected.mean

@@ -8,7 +8,7 @@ takes over that one's result, since it would be the same run.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from math import inf
@@ -24,6 +24,7 @@ from hpsearch.training.own import NO_GRADIENT
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec, at_worst, ranking_key
 
 LOGGER = logging.getLogger(__name__)
+WIDER = 3  # times the leaders asked for: among so many best trials unlike ones are looked for
 COUNTED_OUTCOMES = {
     "pruned": Outcome.PRUNED,
     "diverged": Outcome.DIVERGED,
@@ -176,10 +177,16 @@ class Search:
         """Whether every trial has a result."""
         return self._counts["done"] >= self.total
 
-    def leaders(self, count: int) -> list[tuple[TrainingRun, TrialSpec]]:
-        """Return the best runs, at most `count`, best first, without weights, each with its trial; no two have equal hyperparameters."""
-        best = nsmallest(count, filter(_usable, self.runs.values()), key=self._rank)
-        return [(run, self.spec_of(run.number)) for run in best]
+    def leaders(self, count: int, *, unlike: bool = False) -> list["Leader"]:
+        """Return the best runs, at most `count`, best first, without weights, each with its trial; no two have equal hyperparameters.
+
+        With `unlike` they are the best of each kind among the `WIDER` times as many best, as far as there are kinds: networks that
+        err alike gain nothing together.
+        """
+        among = WIDER * count if unlike else count
+        best = nsmallest(among, filter(_usable, self.runs.values()), key=self._rank)
+        pairs = [(run, self.spec_of(run.number)) for run in best]
+        return unlike_first(pairs, count) if unlike else pairs
 
     def spec_of(self, number: int) -> TrialSpec:
         """Return a trial that was proposed before."""
@@ -339,6 +346,28 @@ class Search:
 def _usable(run: TrainingRun) -> bool:
     """Whether a run may be the best: it has a value, and no pruner ended it."""
     return run.value is not None and run.outcome is not Outcome.PRUNED
+
+
+Leader = tuple[TrainingRun, TrialSpec]
+
+
+def unlike_first(ranked: Sequence[Leader], count: int) -> list[Leader]:
+    """Return `count` leaders in their order: the best of each kind, then the best of the rest until there are so many.
+
+    Networks are of one kind that have optimizer, activation and number of layers in common.
+    """
+    first: dict[Any, int] = {}
+    for place, (_, spec) in enumerate(ranked):
+        first.setdefault(_kind(spec), place)
+    others = [place for place in range(len(ranked)) if place not in first.values()]
+    chosen = sorted([*first.values(), *others][:count])
+    return [ranked[place] for place in chosen]
+
+
+def _kind(spec: TrialSpec) -> tuple[str, str, int]:
+    if spec.architecture is None:
+        return spec.optimizer, "", 0
+    return spec.optimizer, spec.architecture.activation, len(spec.architecture.widths)
 
 
 def previous_run(number: int, stored: Mapping[str, Any]) -> TrainingRun:

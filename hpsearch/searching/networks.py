@@ -4,15 +4,15 @@ Once nothing is left to be selected on the validation rows, a network can train 
 tell when to stop, so such a run is as long as its best evaluation was late: as many passes over the rows, which are more now, and so more
 updates. The schedule of the learning rate spans this budget, and the last weights are kept.
 
-It happens after a cross-validation, whose runs have a network for each fold and none for the study; in the command `refit`, for the best
-trial; and in scikit-learn's estimators, for all networks of the selected model.
+It happens at the end of a study (`[confirm] refit`), for all networks of the selected model; always after a cross-validation, whose runs
+have a network for each fold and none for the study; and in the command `refit`, for the best trial. What the search measured on validation
+rows stays what it is, that of networks that did not train on them, and nothing is selected any more.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 
 import torch
 
@@ -20,32 +20,43 @@ from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.errors import SearchFailed, StorageError, UserError, rows_text
 from hpsearch.model import Member, Model, load_model, model_of
+from hpsearch.model.combination import Combination
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import Observer
 from hpsearch.searching.replicates import NetworkKey, TrainedNetwork, Weights
-from hpsearch.searching.scoring import member_of_spec, outputs_of, score_test
-from hpsearch.searching.specifications import recorded_specification, replicate
+from hpsearch.searching.scoring import member_of_spec, score_test
+from hpsearch.searching.specifications import recorded_specification
 from hpsearch.searching.stopping import train_until_stopped
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.folders import BEST
-from hpsearch.storage.records import Network, TrialRecord
+from hpsearch.storage.records import TrialRecord
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, train_all
 from hpsearch.training.own import Build
 from hpsearch.trial import TrialSpec
 
 
-def stored_weights(folder: Path, data: Data, study: str, build: Build | None = None) -> dict[NetworkKey, Weights]:
+@dataclass(frozen=True, slots=True)
+class StoredWeights:
+    """The weights in a study's folder; `all_rows`: they come from training and validation rows."""
+
+    weights: Mapping[NetworkKey, Weights]
+    all_rows: bool
+
+
+def stored_weights(folder: Path, data: Data, study: str, build: Build | None = None) -> StoredWeights:
     """Return the weights in the study's folder; none where the files are missing, damaged, or of other data or another study."""
+    nothing = StoredWeights({}, all_rows=False)
     try:
         model = load_model(folder, BEST, build)
     except StorageError:
-        return {}
+        return nothing
     source = model.provenance.get("data") or {}
     if model.provenance.get("study") != study or source.get("hash") != data.summary.get("hash"):
-        return {}
-    return {(member.trial, member.seed): member.weights for member in model.members}
+        return nothing
+    weights = {(member.trial, member.seed): member.weights for member in model.members}
+    return StoredWeights(weights, bool(data.folds) or bool(model.metrics.get("refitted")))
 
 
 def members_of(
@@ -54,8 +65,12 @@ def members_of(
     data: Data,
     engine_for: Callable[[Data], Engine],
     observer: Observer,
+    *,
+    all_rows: bool = False,
 ) -> list[Member]:
     """Return the networks with their weights; those that are not at hand are trained again, all at once.
+
+    With `all_rows` they train on training and validation rows; after a cross-validation they always do.
 
     Raises:
         SearchFailed: a run on all rows gave no usable network.
@@ -64,7 +79,7 @@ def members_of(
     weights = dict(at_hand)
     missing = [network for network in networks if network.key not in at_hand]
     if missing:
-        rows = with_all_rows(data) if data.folds else data
+        rows = with_all_rows(data) if all_rows or data.folds else data
         specs = [replace(on_other_rows(network, data, rows), rungs=()) for network in missing]
         reason = "stopped before the selected network was trained; every result is stored"
         runs = train_until_stopped(engine_for(rows), specs, observer, reason)
@@ -94,10 +109,10 @@ def for_passes(spec: TrialSpec, passes: float, rows: int) -> TrialSpec:
 def on_other_rows(network: TrainedNetwork, data: Data, other: Data) -> TrialSpec:
     """Return a network's run on other rows, for as many passes as it took to its best evaluation; a full batch is a full batch again.
 
-    Where the data were divided once, `other` are the very rows that the network trained on, and so the run is its own.
+    Where `other` are the very rows that the network trained on, the run is its own.
     """
     spec = network.spec
-    if not data.folds:
+    if other is data and not data.folds:
         return spec
     rows = len(other.training)
     full_batch = spec.batch_size == len(data.training)
@@ -118,6 +133,9 @@ def joined(*parts: Rows) -> Rows:
     return Rows(inputs, torch.cat([part.targets for part in parts]), torch.cat(weights) if weights else None)
 
 
+# ------------------------------------------------------------------ the command refit
+
+
 @dataclass(frozen=True, slots=True)
 class FullRun:
     """A network that trained on all rows, for `passes` over them, which are `updates`."""
@@ -126,44 +144,6 @@ class FullRun:
     member: Member
     passes: float
     updates: int
-
-
-def train_on_all_rows(
-    record: StudyRecord,
-    config: StudyConfig,
-    searched: Data,
-    full: Data,
-    engine: Engine,
-    network: Network,
-) -> FullRun:
-    """Train a network of a study (trial, fresh seed; None: the trial's own run) on the `full` data; `searched` are the search's.
-
-    Raises:
-        SearchFailed: the run gave no usable network.
-    """
-    trial, seed = network
-    params = record.trials[trial].params
-    before = recorded_specification(config, params, trial, searched)
-    spec = recorded_specification(config, params, trial, full)
-    if seed is not None:
-        spec = replace(replicate(spec, config.study.seed, seed), number=trial)
-    passes = passes_of(before, _best_evaluation(record, trial, seed), len(searched.training))
-    (run,) = train_all(engine, [for_passes(spec, passes, len(full.training))])
-    if run.weights is None:
-        reason = run.detail or run.outcome
-        raise SearchFailed(f"trial {trial} on {rows_text(len(full.training))}: {reason}. Refit another.")
-    member = member_of_spec(spec, run.weights, trial)
-    return FullRun(spec, member, passes, run.history.update[-1])
-
-
-def _best_evaluation(record: StudyRecord, trial: int, seed: int | None) -> int:
-    if seed is None:
-        return record.trials[trial].best_evaluation
-    (confirmed,) = [entry for entry in record.result["confirmed"] if entry["trial"] == trial]
-    return int(next(run["best"] for run in confirmed["runs"] if run["seed"] == seed))
-
-
-# ------------------------------------------------------------------ the command refit
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,16 +174,38 @@ def refit_best(record: StudyRecord, config: StudyConfig, searched: Data, full: D
         SearchFailed: the run gave no usable network.
     """
     trial = best_trial(record)
-    run = train_on_all_rows(record, config, searched, full, engine, (trial.number, None))
+    before = recorded_specification(config, trial.params, trial.number, searched)
+    passes = passes_of(before, trial.best_evaluation, len(searched.training))
+    run = _train_on_all_rows(recorded_specification(config, trial.params, trial.number, full), passes, full, engine)
+    combination = single_of(record)
     metrics = {
-        "test": score_test(full, [run.member]),
+        "test": score_test(full, [run.member], combination),
         "rows": len(full.training),
         "passes": run.passes,
         "updates": run.updates,
     }
     provenance = provenance_of(full, study=record.name, seed=config.study.seed, trials=[trial.number])
-    model = model_of(full, [run.member], metrics=metrics, provenance={**provenance, "made_by": "refit"})
+    model = model_of(
+        full, [run.member], metrics=metrics, provenance={**provenance, "made_by": "refit"}, combination=combination
+    )
     return Refitted(run, model)
+
+
+def _train_on_all_rows(spec: TrialSpec, passes: float, full: Data, engine: Engine) -> FullRun:
+    rows = len(full.training)
+    (run,) = train_all(engine, [for_passes(spec, passes, rows)])
+    if run.weights is None:
+        reason = run.detail or run.outcome
+        raise SearchFailed(f"trial {spec.number} on {rows_text(rows)}: {reason}. Refit another.")
+    member = member_of_spec(spec, run.weights, spec.number)
+    return FullRun(spec, member, passes, run.history.update[-1])
+
+
+def single_of(record: StudyRecord) -> Combination:
+    """Return how the selected single network of a study predicts: its temperature, and its errors on held-out rows."""
+    result = record.result
+    stored = result.get("single") if record.selected.is_ensemble else result.get("combination")
+    return Combination.of(stored, 1)
 
 
 def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: bool) -> int:
@@ -219,35 +221,3 @@ def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: 
         result = writer.read_attribute("result")
         writer.write_attribute("result", {**result, "refit": metrics, "looks": count})
     return count
-
-
-# ------------------------------------------------------------------ the estimators
-
-
-def refit_model(
-    model: Model, record: StudyRecord, config: StudyConfig, searched: Data, full: Data, engine: Engine
-) -> Model:
-    """Return a model whose networks trained on the `full` data; `searched` are the search's.
-
-    These runs were not selected, so one of them may be bad, its last weights above all where the learning rate is high to the end. The
-    model itself comes back where one of them diverges, or where together they fit the rows that they trained on worse than the model
-    does, which has not trained on all of them.
-    """
-    try:
-        networks = record.selected.networks
-        runs = [train_on_all_rows(record, config, searched, full, engine, network) for network in networks]
-    except SearchFailed:
-        return model
-    members = [run.member for run in runs]
-    error = _error(members, full, full.training)
-    if error > _error(model.members, searched, joined(searched.training, searched.validation)):
-        return model
-    provenance = {**model.provenance, "made_by": "refit"}
-    class_kind = model.class_kind or None
-    return model_of(full, members, metrics=model.metrics, provenance=provenance, class_kind=class_kind)
-
-
-def _error(members: Sequence[Member], data: Data, rows: Rows) -> float:
-    """Return the networks' mean loss on rows, in the target's own units."""
-    losses = [data.score(outputs_of(member, rows.inputs), rows)[0] for member in members]
-    return fmean(losses) * float(data.target_scale.square().mean())

@@ -81,7 +81,8 @@ def prepare(
     moved = {name: path for name, path in (("root", root), ("file", file)) if path}
     reading = dict(reading or {})
     columns = {**(record.settings["data"].get("columns") or {}), **reading.pop("columns", {})}
-    data_section = {**record.settings["data"], **moved, **reading, "columns": columns}
+    known = {**record.settings["data"], "task": record.settings["data"].get("task") or record.data.get("task")}
+    data_section = {**known, **moved, **reading, "columns": columns}
     config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'")
     config = config.with_code(code or OwnCode())
     _refuse_other_code(config)

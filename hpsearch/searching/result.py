@@ -3,13 +3,19 @@
     trial, seed       the winner, and which of its runs is the single network (a fresh seed; None: its run in the search)
     networks          trial and seed of each network of the selected model: the single network, or an ensemble's, that one first
     choice            how one network and several together were judged (see `ensemble`); None where one network was asked for
+    combination       how the networks predict together: `shares`, `temperature`, `errors` on held-out rows; `single`: how the first of
+                      several predicts by itself
+    held_out          what rows say that trained nothing: which `candidates` were trained for it, how many `rows` there are, the `loss`
+                      there and the `calibrated_loss`, the metric's `value` with its interval over rows; None where nothing was held out
     validation        the single network's value on the validation rows, the best of several runs; of an ensemble its mean in `choice`
     search            the search's best: `trial` and `value`, the best of many
     fresh             the winner's mean over `runs` fresh seeds, with its interval; None where nothing was confirmed
     confirmed         every confirmed trial, the best mean first, with the value in the search, the mean and each run
     gaps              `search`: how much better the search's best value is than the same hyperparameters' mean on fresh seeds;
                       `test`: how much better the selected model's mean is than its test value
-    refitted          whether the networks were trained once more, on all rows but the test rows, as after a cross-validation
+    refitted          whether the networks were trained once more, on training and validation rows (always after a cross-validation);
+                      `rows`: how many rows they trained on; `refit_declined`: whether such networks were worse, so that they stayed.
+                      What stands above is of the networks before: no validation row has trained them
     test              the selected model's figures on the test rows; no other model is scored there. `looks` counts how often a model was
                       scored on them, models that were selected earlier and refits included
     baseline          what the trivial predictor reaches: `strategy` (scikit-learn's name), `answer`, and the metric on `validation` and
@@ -42,14 +48,15 @@ from torch import Tensor, nn
 from hpsearch.data.baseline import baseline, strategy_of
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.data.metrics import confusion, label_counts, labels
-from hpsearch.model import Member
+from hpsearch.model.combination import Combination
 from hpsearch.model.models import versions
-from hpsearch.searching.ensemble import Choice, named
+from hpsearch.searching.ensemble import Selection, named
 from hpsearch.searching.networks import joined
-from hpsearch.searching.replicates import ConfirmedTrial, TrainedNetwork, plain_estimate
+from hpsearch.searching.refitting import FinalNetworks
+from hpsearch.searching.replicates import ConfirmedTrial, plain_estimate
 from hpsearch.searching.scoring import (
+    combined_prediction,
     made,
-    mean_prediction,
     outputs_of,
     parameters_of,
     parts_of,
@@ -71,16 +78,24 @@ Array = npt.NDArray[Any]
 SCORED = ("test", "refit", "baseline", "predicted")  # of the result, that the test rows gave
 
 
-def test_scores(
-    known: Mapping[str, Any], data: Data, networks: Sequence[TrainedNetwork], members: Sequence[Member]
-) -> dict[str, Any]:
-    """Return the figures on the test rows: the stored ones where an earlier process scored the same networks, else by scoring them now."""
+def test_scores(known: Mapping[str, Any], data: Data, selection: Selection, final: FinalNetworks) -> dict[str, Any]:
+    """Return the figures on the test rows: the stored ones where an earlier process scored the same model, else by scoring them now.
+
+    Without test rows the validation rows are predicted, by networks that did not train on them.
+    """
     selected = StudyResult.of(known)
     count = selected.looks
-    before = selected.tested.get(tuple((network.trial, network.seed) for network in networks))
+    before = selected.tested.get(tuple((network.trial, network.seed) for network in selection.networks))
+    if Combination.of(known.get("combination"), len(selection.networks)) != selection.combination:
+        before = None
+    if bool(known.get("refitted")) != final.refitted:
+        before = None
     if before is None:
+        combination = selection.combination
+        members = final.members if len(data.test) else final.own or ()
         outputs = [outputs_of(member, predicted_rows(data).inputs) for member in members]
-        scores = {"test": score_test(data, members, outputs), **predicted(data, outputs)}
+        figures = predicted(data, outputs, combination, final.refitted)
+        scores = {"test": score_test(data, members, combination, outputs), **figures}
         count = count + 1 if len(data.test) else 0
     else:
         scores = {key: known[key] for key in SCORED if key in known} | {"test": before}
@@ -91,14 +106,15 @@ def make_result(
     confirmed: Sequence[ConfirmedTrial],
     best: ConfirmedTrial,
     asked: int,
-    networks: Sequence[TrainedNetwork],
-    choice: Choice | None,
+    selection: Selection,
     data: Data,
+    final: FinalNetworks,
     scores: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the result of a study; `best` is the search's best, `asked` how many seeds were asked for."""
     winner = confirmed[0]
-    kept = networks[0]
+    kept = selection.networks[0]
+    choice = selection.choice
     together = None
     mean = winner.mean
     if choice and choice["kept"] == "ensemble":
@@ -115,9 +131,9 @@ def make_result(
         "fresh": fresh,
         "confirmed": [_confirmed(trial) for trial in confirmed if trial.mean is not None],
         "gaps": _gaps(mean, best, scores.get("test") or {}, data.metric.direction),
-        "refitted": bool(data.folds),
-        "networks": named(networks),
-        "choice": choice,
+        **final.figures,
+        "networks": named(selection.networks),
+        **selection.result,
         **scores,
         "parameters": parameters_of(kept.spec),
         **_form(kept.spec),
@@ -192,19 +208,21 @@ def predicted_rows(data: Data) -> Rows:
     return data.validation
 
 
-def predicted(data: Data, outputs: Sequence[Tensor]) -> dict[str, Any]:
+def predicted(
+    data: Data, outputs: Sequence[Tensor], combination: Combination, refitted: bool = False
+) -> dict[str, Any]:
     """Return `baseline` and `predicted`; `outputs` [N, ...] are those of each network for `predicted_rows`."""
     rows = predicted_rows(data)
     if not len(rows):
-        return {"baseline": baseline_figures(data)}
-    predictions = mean_prediction(data, outputs)
+        return {"baseline": baseline_figures(data, refitted)}
+    predictions = combined_prediction(data, outputs, combination)
     details = _details(data, predictions, rows)
     part = "test" if len(data.test) else "validation"
     figures = {"rows": part, "count": len(rows), "networks": len(outputs), **details}
-    return {"baseline": baseline_figures(data), "predicted": figures}
+    return {"baseline": baseline_figures(data, refitted), "predicted": figures}
 
 
-def baseline_figures(data: Data) -> dict[str, Any]:
+def baseline_figures(data: Data, refitted: bool) -> dict[str, Any]:
     """Return what the trivial predictor reaches: on validation rows fitted as a trial is, on test rows as the selected model is."""
     parts = parts_of(data)
     values = []
@@ -212,7 +230,7 @@ def baseline_figures(data: Data) -> dict[str, Any]:
         _, predictions = baseline(part, part.training, part.validation)
         values.append(part.metric_of(predictions, part.validation))
     training = data.training
-    if data.folds:
+    if data.folds or (refitted and len(data.test)):
         training = joined(data.training, data.validation)
     rows = data.test if len(data.test) else data.validation
     answer, predictions = baseline(data, training, rows)

@@ -71,7 +71,9 @@ class Leaders:
             self.best = [*better[1 - LEADERS :], (losses, number)]
 
     def window(self, revealed: int) -> list[int]:
-        """Return the numbers of the results that a sampler sees when so many are revealed, in order."""
+        """Return the numbers of the results that a sampler sees when so many are revealed, in order: all of a short study."""
+        if revealed <= MEMORY:
+            return list(range(revealed))
         latest = range(max(0, revealed - MEMORY + LEADERS), revealed)
         return sorted({number for _, number in self.best} | {*latest})
 
@@ -211,9 +213,9 @@ class SamplerView:
         self.results[number] = result
 
     def _sampler(self, number: int) -> BaseSampler:
-        """Return the sampler of a trial; in a long study it sees a window of the results."""
+        """Return the sampler of a trial; TPE sees a window of the results."""
         sampler = self.sampler.make(self.seed, derive_seed(self.seed, "sampler", number) % 2**32)
-        if not self.sampler.windowed or self.revealed <= MEMORY:
+        if not self.sampler.windowed:
             return sampler
         pending = range(self.revealed, number)
         window = [*self.leaders.window(self.revealed), *pending]

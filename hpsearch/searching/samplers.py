@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from hpsearch.errors import UserError
 from hpsearch.space import SearchSpace
+from hpsearch.storage.optuna_internals import normal_cdf_of_tpe
 from hpsearch.trial import derive_seed
 
 LARGEST_GRID = 1_000_000  # points
@@ -72,11 +76,33 @@ def _gaussian_process(study_seed: int, seed: int) -> BaseSampler:
     return GPSampler(seed=seed, independent_sampler=_random(seed), warn_independent_sampling=False)
 
 
+class VectorizedTPESampler(TPESampler):
+    """Optuna's TPE sampler, which proposes the same trials in half the time (see `normal_tails`)."""
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return the values of hyperparameters that are sampled together (see `BaseSampler`)."""
+        from hpsearch.searching.normal_tails import log_normal_cdf  # numba takes half a second to import
+
+        with normal_cdf_of_tpe(log_normal_cdf):
+            return super().sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Return the value of one hyperparameter (see `BaseSampler`)."""
+        from hpsearch.searching.normal_tails import log_normal_cdf
+
+        with normal_cdf_of_tpe(log_normal_cdf):
+            return super().sample_independent(study, trial, param_name, param_distribution)
+
+
 SAMPLERS: dict[str, Sampler] = {
     "random": Sampler("independent draws", lambda _, seed: RandomSampler(seed=seed)),
     "grid": Sampler("every point of a grid", lambda _, seed: RandomSampler(seed=seed), points=_grid),
     "qmc": Sampler("quasi-random, scrambled Sobol points", _quasi_random, replayed=True),
-    "tpe": Sampler("tree-structured Parzen estimator", lambda _, seed: TPESampler(seed=seed), windowed=True),
+    "tpe": Sampler("tree-structured Parzen estimator", lambda _, seed: VectorizedTPESampler(seed=seed), windowed=True),
     "gp": Sampler("Gaussian process", _gaussian_process),
     "nsga2": Sampler("genetic algorithm NSGA-II", _genetic, replayed=True),
     "cmaes": Sampler("covariance matrix adaptation", _evolution, replayed=True, multi_objective=False),

@@ -1,4 +1,4 @@
-"""The metric of networks on rows, and its interval; several networks predict together, by the mean of their predictions.
+"""The metric of networks on rows, and its interval; several networks predict together, see `Combination`.
 
 And the objectives of a study: the metric, which training tracks, and others, which are measured on the network when it has been trained.
 """
@@ -10,25 +10,29 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from hpsearch.config import StudyConfig
-from hpsearch.data.dataset import Data
+from hpsearch.data.dataset import Data, Rows
 from hpsearch.data.metrics import METRICS, OBJECTIVES, Metric, Objective
 from hpsearch.data.tasks import choose_metric
 from hpsearch.errors import UserError, mistakes
 from hpsearch.model import Member
+from hpsearch.model.combination import Combination
 from hpsearch.model.pipeline import network_of
 from hpsearch.statistics.estimates import finite, wilson
+from hpsearch.statistics.rows import RESAMPLES, mean_interval
 from hpsearch.training.own import OwnNetwork, own_random_state
 from hpsearch.trial import Direction, TrainingRun, TrialSpec, derive_seed
 
-RESAMPLES = 1_000
 CHUNK = 8192  # rows at a time
 
 
-def score_test(data: Data, members: Sequence[Member], known: Sequence[Tensor] = ()) -> dict[str, Any]:
+def score_test(
+    data: Data, members: Sequence[Member], combination: Combination, known: Sequence[Tensor] = ()
+) -> dict[str, Any]:
     """Return the metric on the test rows with its 95 % interval, of one network the loss too; nothing where there are no test rows.
 
     `known` are the networks' outputs for these rows, where they were computed before.
@@ -36,9 +40,9 @@ def score_test(data: Data, members: Sequence[Member], known: Sequence[Tensor] = 
     if not len(data.test):
         return {}
     outputs = known or [outputs_of(member, data.test.inputs) for member in members]
-    predictions = mean_prediction(data, outputs)
+    predictions = combined_prediction(data, outputs, combination)
     metric = data.metric_of(predictions, data.test)
-    low, high = interval(data, predictions, metric)
+    low, high = interval(data, data.test, predictions)
     scored: dict[str, Any] = {
         "metric": data.metric.name,
         "value": finite(metric),
@@ -48,7 +52,7 @@ def score_test(data: Data, members: Sequence[Member], known: Sequence[Tensor] = 
     }
     if len(outputs) == 1:
         with mistakes("a loss or metric of your own", data.has_own_functions):
-            scored["loss"] = data.score(outputs[0], data.test)[0]
+            scored["loss"] = data.score(outputs[0] / combination.temperature, data.test)[0]
     return scored
 
 
@@ -82,9 +86,10 @@ def outputs_of(member: Member, inputs: Tensor) -> Tensor:
         return torch.cat([network(chunk) for chunk in torch.split(inputs, CHUNK)])
 
 
-def mean_prediction(data: Data, outputs: Sequence[Tensor]) -> Tensor:
-    """Return the mean of the predictions that the outputs [N, K] of several networks make."""
-    return torch.stack([data.predict(one) for one in outputs]).mean(dim=0)
+def combined_prediction(data: Data, outputs: Sequence[Tensor], combination: Combination) -> Tensor:
+    """Return what several networks predict together, by the raw outputs [N, K] of each."""
+    each = [data.task.head(one) for one in outputs]
+    return data.original(combination.predict(data.task, each))
 
 
 def parts_of(data: Data) -> list[Data]:
@@ -92,33 +97,61 @@ def parts_of(data: Data) -> list[Data]:
     return [data.fold(number) for number in range(max(1, len(data.folds)))]
 
 
-def interval(data: Data, predictions: Tensor, metric: float) -> tuple[float, float]:
-    """Return a 95 % interval of a metric over the test rows: Wilson's (1927) for a share of rows, the percentile bootstrap for the rest.
+def interval(data: Data, rows: Rows, predictions: Tensor) -> tuple[float, float]:
+    """Return a 95 % interval of the metric of predictions over rows; see `interval_over_parts`."""
+    return interval_over_parts([(data, rows, predictions)])
 
-    Where the metric is by class, each class's rows are drawn again among themselves, so that no sample lacks one. Resamples whose metric
-    is NaN do not count; if all are, so is the interval.
+
+def interval_over_parts(parts: Sequence[tuple[Data, Rows, Tensor]]) -> tuple[float, float]:
+    """Return a 95 % interval over rows of a metric that is the mean over parts: each has its data, rows, and predictions of them.
+
+    It is Wilson's (1927) for a share of rows, the studentised bootstrap for a mean over rows (see `statistics.rows`), the percentile
+    bootstrap for the rest. There, where the metric is by class, each class's rows are drawn again among themselves, so that no sample
+    lacks one. Resamples whose metric is NaN do not count; if all are, so is the interval.
     """
-    rows = len(predictions)
-    if data.metric.counts_rows and data.test.weights is None:
-        share = wilson(round(metric * rows), rows)
+    metric = parts[0][0].metric
+    count = sum(len(rows) for _, rows, _ in parts)
+    value = _mean_metric(parts)
+    is_weighted = parts[0][1].weights is not None
+    if metric.counts_rows and not is_weighted:
+        share = wilson(round(value * count), count)
         return share.low, share.high
-    generator = np.random.default_rng(derive_seed("bootstrap", rows) % 2**32)
-    values = []
-    for _ in range(RESAMPLES):
-        chosen = _resample(data, generator).to(predictions.device)
-        values.append(data.metric_of(predictions[chosen], data.test.take(chosen)))
-    if np.isnan(values).all():
+    if metric.row_values is not None:
+        each = [metric.row_values(found, data.original(rows.targets)) for data, rows, found in parts]
+        weights = torch.cat([_weights(rows) for _, rows, _ in parts])
+        return mean_interval(_array(torch.cat(each)), _array(weights), root=metric.is_root)
+    generator = np.random.default_rng(derive_seed("bootstrap", count) % 2**32)
+    draws = [_mean_metric([_resample(*part, generator) for part in parts]) for _ in range(RESAMPLES)]
+    if np.isnan(draws).all():
         return np.nan, np.nan
-    low, high = np.nanpercentile(values, [2.5, 97.5])
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
     return float(low), float(high)
 
 
-def _resample(data: Data, generator: np.random.Generator) -> Tensor:
-    """Return the numbers [N] of test rows drawn with replacement; if the metric is by class, as many of each class as there are."""
-    rows = len(data.test)
+def _mean_metric(parts: Sequence[tuple[Data, Rows, Tensor]]) -> float:
+    values = [data.metric_of(predictions, rows) for data, rows, predictions in parts]
+    return sum(values) / len(values)
+
+
+def _weights(rows: Rows) -> Tensor:
+    return torch.ones(len(rows)) if rows.weights is None else rows.weights.cpu()
+
+
+def _array(tensor: Tensor) -> npt.NDArray[np.float64]:
+    return tensor.double().cpu().numpy()
+
+
+def _resample(data: Data, rows: Rows, predictions: Tensor, generator: np.random.Generator) -> tuple[Data, Rows, Tensor]:
+    """Return a part with rows drawn with replacement; if the metric is by class, as many of each class as there are."""
+    chosen = _drawn(data, rows, generator).to(predictions.device)
+    return data, rows.take(chosen), predictions[chosen]
+
+
+def _drawn(data: Data, rows: Rows, generator: np.random.Generator) -> Tensor:
+    """Return the numbers [N] of the rows drawn."""
     if not data.metric.by_class:
-        return torch.from_numpy(generator.integers(0, rows, rows))
-    codes = data.test.targets.flatten().long().cpu().numpy()
+        return torch.from_numpy(generator.integers(0, len(rows), len(rows)))
+    codes = rows.targets.flatten().long().cpu().numpy()
     order = np.argsort(codes, kind="stable")
     counts = np.bincount(codes)
     starts = np.repeat(np.cumsum(counts) - counts, counts)

@@ -13,10 +13,11 @@ from hpsearch.model import Member, model_of, save_model
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import SILENT, Observer
 from hpsearch.searching.early_end import EarlyEnd
-from hpsearch.searching.ensemble import Choice, judge_candidates, judging_runs, known_choice
+from hpsearch.searching.ensemble import Selection, judge_candidates, judging_runs, known_selection
 from hpsearch.searching.loop import Search
-from hpsearch.searching.networks import member_of, members_of, stored_weights
+from hpsearch.searching.networks import member_of, stored_weights
 from hpsearch.searching.opening import OpenStudy
+from hpsearch.searching.refitting import final_networks
 from hpsearch.searching.replicates import ConfirmedTrial, Replicates, TrainedNetwork, confirm, rank_confirmed
 from hpsearch.searching.result import make_result, test_scores
 from hpsearch.searching.run_options import prepare_engine
@@ -32,7 +33,16 @@ from hpsearch.training.engines import will_compile
 from hpsearch.trial import Outcome, TrialSpec
 
 NOTABLE_IDLE_SHARE = 0.05  # of the slots, that is worth a line
-MODEL_METRICS = ("validation", "search", "fresh", "choice", "test", "baseline")  # of the result, that go with the model
+MODEL_METRICS = (
+    "validation",
+    "search",
+    "fresh",
+    "choice",
+    "refitted",
+    "rows",
+    "test",
+    "baseline",
+)  # of the result, that go with the model
 
 
 def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> dict[str, Any]:
@@ -102,11 +112,14 @@ def make_search(
 
 
 def confirming_runs(config: StudyConfig) -> int:
-    """Return how many trainings follow a search: the best trials on fresh seeds, the candidates for an ensemble on further ones."""
+    """Return how many trainings follow a search.
+
+    The best trials train on fresh seeds, the candidates for an ensemble on further ones, the selected networks on more rows.
+    """
     asked = config.confirm
-    if not asked.trials:
-        return 0
-    return asked.trials * asked.seeds + judging_runs(min(asked.ensemble, asked.trials))
+    networks = min(asked.ensemble, max(1, asked.trials))
+    judging = judging_runs(networks) if asked.trials else 0
+    return asked.trials * asked.seeds + judging + networks * asked.refit
 
 
 def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
@@ -177,14 +190,19 @@ def _save_best(study: OpenStudy, search: Search) -> None:
     _save_selected(study, [member_of(network, best.weights)], {"validation": best.value})
 
 
-def _save_selected(study: OpenStudy, members: Sequence[Member], metrics: Mapping[str, Any]) -> None:
+def _save_selected(
+    study: OpenStudy, members: Sequence[Member], metrics: Mapping[str, Any], selection: Selection | None = None
+) -> None:
     """Write `best.safetensors` and `best.json`: the model with all that it takes to predict, and where it comes from."""
     section = study.config.study
     data = study.data
     trials = [member.trial for member in members]
     provenance = provenance_of(data, study=section.name, seed=section.seed, trials=trials)
     metrics = {"metric": data.metric.name, "direction": data.metric.direction, **metrics}
-    save_model(study.run_options.folder, BEST, model_of(data, members, metrics=metrics, provenance=provenance))
+    model = model_of(data, members, metrics=metrics, provenance=provenance)
+    if selection is not None:
+        model = replace(model, combination=selection.combination, single=selection.single)
+    save_model(study.run_options.folder, BEST, model)
 
 
 def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observer) -> dict[str, Any]:
@@ -203,41 +221,54 @@ def _conclude(study: OpenStudy, search: Search, engine: Engine, observer: Observ
         trial.best(config.study.seed, data.metric.direction) for trial in confirmed[: config.confirm.ensemble]
     ]
     known = study.writer.read_attribute("result")
-    choice = _choose(study, search, candidates, known, engine_for, observer)
-    networks = candidates[:1]
-    if choice and choice["kept"] == "ensemble":
-        networks = candidates
+    selection = _select(study, search, candidates, known, engine_for, observer)
+    networks = selection.networks
     stored = stored_weights(study.run_options.folder, data, config.study.name, config.code.build)
-    members = members_of(networks, {**stored, **replicates.weights()}, data, engine_for, observer)
-    scores = test_scores(known, data, networks, members)
+    final = final_networks(
+        networks,
+        replicates.weights(),
+        stored,
+        known,
+        data,
+        config.confirm.refit,
+        engine_for,
+        observer,
+        search.deadline,
+    )
+    scores = test_scores(known, data, selection, final)
     assert search.best is not None, "without a best trial the search has failed"
     best_number = search.best.number
     best = next(trial for trial in confirmed if trial.search_run.number == best_number)
-    result = make_result(confirmed, best, config.confirm.seeds, networks, choice, data, scores)
-    if result != known or [*stored] != [network.key for network in networks]:
-        _save_selected(study, members, {key: result[key] for key in MODEL_METRICS if key in result})
+    result = make_result(confirmed, best, config.confirm.seeds, selection, data, final, scores)
+    is_stored = [*stored.weights] == [network.key for network in networks] and stored.all_rows == final.refitted
+    if result != known or not is_stored:
+        figures = {key: result[key] for key in MODEL_METRICS if key in result}
+        _save_selected(study, final.members, figures, selection)
         study.writer.write_attribute("result", result)
     return result
 
 
-def _choose(
+def _select(
     study: OpenStudy,
     search: Search,
     candidates: Sequence[TrainedNetwork],
     known: Mapping[str, Any],
     engine_for: Callable[[Data], Engine],
     observer: Observer,
-) -> Choice | None:
-    """Judge one network against several where several were asked for, unless an earlier process did or the time is up."""
-    if len(candidates) == 1:
-        return None
-    if before := known_choice(known, candidates):
+) -> Selection:
+    """Select one network or several by rows that chose nothing, unless an earlier process did.
+
+    The winner it is, and nothing is said of its certainty, where nothing was to be trained again, or the time is up.
+    """
+    if not study.config.confirm.trials:
+        return Selection(candidates[:1])
+    if before := known_selection(known, candidates):
         return before
     if time.monotonic() >= search.deadline:
         observer.announce(
             "time is up: one network is kept, since no ensemble was judged against it; the same command goes on"
         )
-        return None
+        return Selection(candidates[:1])
     return judge_candidates(candidates, study.data, study.config.study.seed, engine_for, observer)
 
 
@@ -245,8 +276,10 @@ def _confirm(
     study: OpenStudy, search: Search, engine: Engine, observer: Observer
 ) -> tuple[Replicates, list[ConfirmedTrial]]:
     asked = study.config.confirm
+    known = study.writer.read_attribute("result")
+    is_of_earlier_version = bool(known) and "held_out" not in known  # which confirmed the best, like or unlike
     direction = study.data.metric.direction
-    leaders = search.leaders(max(1, asked.trials))
+    leaders = search.leaders(max(1, asked.trials), unlike=asked.ensemble > 1 and not is_of_earlier_version)
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
     replicates = Replicates(

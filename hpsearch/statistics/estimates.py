@@ -36,6 +36,14 @@ class Estimate:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class Variance:
+    """An estimated variance, and its degrees of freedom."""
+
+    value: float
+    freedom: float
+
+
 def numbers(values: ArrayLike) -> Array:
     """Return values as floats [N].
 
@@ -134,10 +142,13 @@ def _interpolated(outer: float, inner: float, weight: float) -> float:
     return float((1 - weight) * outer + weight * inner)
 
 
-def student_mean(values: Sequence[float], lowest: float = -inf, highest: float = inf) -> Estimate:
+def student_mean(
+    values: Sequence[float], lowest: float = -inf, highest: float = inf, shared: Variance | None = None
+) -> Estimate:
     """Return the mean of runs that differ by chance alone, with Student's interval (Biometrika 1908), n - 1 degrees of freedom.
 
-    No value lies below `lowest` or above `highest`, so that neither do the ends; one run alone bounds nothing but that.
+    No value lies below `lowest` or above `highest`, so that neither do the ends; one run alone bounds nothing but that. What moves all
+    values together does not show in how they differ: it is the variance `shared`.
 
     Raises:
         ValueError: there is no value, or one is NaN.
@@ -146,8 +157,17 @@ def student_mean(values: Sequence[float], lowest: float = -inf, highest: float =
     mean = float(given.mean())
     if len(given) == 1:
         return Estimate(mean, lowest, highest)
-    half = -float(stdtrit(len(given) - 1, TAIL)) * float(given.std(ddof=1)) / sqrt(len(given))
+    error = added(Variance(float(given.var(ddof=1)) / len(given), len(given) - 1), shared)
+    half = -float(stdtrit(error.freedom, TAIL)) * sqrt(error.value)
     return Estimate(mean, max(lowest, mean - half), min(highest, mean + half))
+
+
+def added(one: Variance, other: Variance | None) -> Variance:
+    """Return the sum of two estimated variances, with Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946)."""
+    if other is None or not other.value:
+        return one
+    total = one.value + other.value
+    return Variance(total, total**2 / (one.value**2 / one.freedom + other.value**2 / other.freedom))
 
 
 def bounded_mean(values: Sequence[float], maximize: bool, worst: float | None, perfect: float | None) -> Estimate:

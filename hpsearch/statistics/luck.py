@@ -6,13 +6,12 @@ has a usual value, `LEAST`, which a record's variance replaces where it is great
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import exp2, hypot, sqrt
 
 import numpy as np
 from scipy.special import chdtri, stdtrit
 
-from hpsearch.statistics.estimates import NORMAL_95, TAIL, Estimate, numbers, product
+from hpsearch.statistics.estimates import NORMAL_95, TAIL, Estimate, Variance, numbers, product
 
 LEAST = 0.12  # octaves, or 9 %: the usual luck, and never less
 MOST = 0.5  # octaves; where a record seems to show more, it is the model of the batch sizes that does not fit
@@ -20,16 +19,8 @@ LEVEL = 0.2  # of the chi-square test whether a variance is greater than the usu
 CLOSE = 2.0  # standard errors from the best, up to which a setting might be the best
 
 
-@dataclass(frozen=True, slots=True)
-class Variance:
-    """A variance in squared octaves, and its degrees of freedom."""
-
-    value: float
-    freedom: float
-
-
 def tuning_luck(*variances: Variance) -> float:
-    """Return the luck in octaves: the greatest that one of the variances shows, at least `LEAST` and at most `MOST`.
+    """Return the luck in octaves: the greatest that one of the variances (in squared octaves) shows, at least `LEAST` and at most `MOST`.
 
     A variance counts where it is greater than the usual one by a chi-square test, and then with the width of Student's interval, as it
     has few degrees of freedom.

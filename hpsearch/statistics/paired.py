@@ -3,29 +3,35 @@
 Costs may be infinite (never reached). A pair of two infinities does not show which arm is better; a ratio leaves it out.
 """
 
-from collections.abc import Mapping, Sequence
-from math import exp, inf
+from collections.abc import Sequence
+from math import exp, inf, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
 
-from hpsearch.statistics.estimates import Array, Estimate, median_interval, medians, numbers, student_mean, wilson
-from hpsearch.trial import derive_seed
+from hpsearch.statistics.estimates import (
+    Array,
+    Estimate,
+    Variance,
+    median_interval,
+    medians,
+    numbers,
+    student_mean,
+    wilson,
+)
 
-EXACT = 16  # pairs; 2^16 sign patterns are listed, more are drawn
-ROUNDING = 1e-9  # relative; sums that differ by less are equal
+FEWEST = 5  # groups whose least and greatest value are an interval of their median, which covers 93.8 %
 
 
-def seed_pairs(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[list[float], list[float]]:
-    """Return the values of two arms by seed as pairs: of the seeds that both have, in their order."""
-    common = sorted(a.keys() & b.keys())
-    return [a[seed] for seed in common], [b[seed] for seed in common]
-
-
-def paired_ratio(a: Sequence[float], b: Sequence[float]) -> Estimate:
+def paired_ratio(a: Sequence[float], b: Sequence[float], groups: Sequence[int] = ()) -> Estimate:
     """Return how many times as costly A is as B: the median of log(a / b) over pairs with its interval, as a ratio.
 
     One infinite cost makes a log-ratio of ±inf, which a median takes; between the two lies a ratio of 1. Pairs of two infinite
     costs are left out. One pair alone bounds nothing.
+
+    Of several `groups` (see `paired_difference`) it is the mean of the groups' mean log-ratios with Student's interval; where one is
+    infinite, the median of the groups' medians, which bounds nothing below `FEWEST` groups.
 
     Raises:
         ValueError: not pairs, a cost that is not positive, or no pair with a finite cost.
@@ -35,31 +41,72 @@ def paired_ratio(a: Sequence[float], b: Sequence[float]) -> Estimate:
     if not usable.any() or min(left.min(), right.min()) <= 0:
         raise ValueError("expected positive costs, and a finite one in at least one pair")
     ratios = np.log(left[usable]) - np.log(right[usable])
-    value = exp(float(medians(ratios)))
-    if len(ratios) == 1:
-        return Estimate(value, 0.0, inf)
-    low, high = median_interval(ratios)
-    return Estimate(value, exp(low), exp(high))
+    chosen = np.asarray(groups)[usable] if len(groups) else np.zeros(len(ratios))
+    return _exponential(_middle(ratios, _by_group(ratios, chosen)))
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float], groups: Sequence[int] = ()) -> Estimate:
+def _middle(ratios: Array, groups: list[Array]) -> Estimate:
+    """Return the middle of log-ratios that are of these groups, or all of one."""
+    if len(groups) == 1:
+        bounds = median_interval(ratios) if len(ratios) > 1 else (-inf, inf)
+        return Estimate(float(medians(ratios)), *bounds)
+    if np.isfinite(ratios).all():
+        return student_mean([float(group.mean()) for group in groups])
+    middles = np.array([float(medians(group)) for group in groups])
+    bounds = median_interval(middles) if len(middles) >= FEWEST else (-inf, inf)
+    return Estimate(float(medians(middles)), *bounds)
+
+
+def _exponential(logarithm: Estimate) -> Estimate:
+    return Estimate(*(exp(value) for value in (logarithm.value, logarithm.low, logarithm.high)))
+
+
+def paired_difference(
+    a: Sequence[float], b: Sequence[float], groups: Sequence[int] = (), shared: Variance | None = None
+) -> Estimate:
     """Return the mean of a - b over pairs with Student's interval; one pair alone bounds nothing.
 
     Pairs of one group (those whose rows were divided alike) are not independent: with `groups`, one number a pair, the mean and its
-    interval are those of the groups' means, unless all pairs are of one group.
+    interval are those of the groups' means, unless all pairs are of one group. `shared` is the variance of what moves all of them alike
+    (see `shared_rows`).
 
     Raises:
         ValueError: not pairs, or a value that is not finite: a mean cannot hold it, `paired_ratio` can.
     """
+    return student_mean(_mean_differences(a, b, groups), shared=shared)
+
+
+def paired_p(a: Sequence[float], b: Sequence[float], groups: Sequence[int] = ()) -> float:
+    """Return the two-sided p-value of Student's test that belongs to the interval of `paired_difference`; 1 of one pair alone.
+
+    Raises:
+        ValueError: as of `paired_difference`.
+    """
+    means = numbers(_mean_differences(a, b, groups))
+    count = len(means)
+    if count == 1 or not means.any():
+        return 1.0
+    error = float(means.std(ddof=1)) / sqrt(count)
+    if not error:
+        return 0.0
+    return float(2 * stdtr(count - 1, -abs(float(means.mean())) / error))
+
+
+def _mean_differences(a: Sequence[float], b: Sequence[float], groups: Sequence[int]) -> list[float]:
+    """Return the mean of a - b of each group, or of each pair where there is one group alone."""
     left, right = _pairs(a, b)
     if not np.isfinite(left).all() or not np.isfinite(right).all():
         raise ValueError("expected finite values; paired_ratio compares costs that may be infinite")
     differences = left - right
-    known = sorted(set(groups))
-    if len(known) < 2:
-        return student_mean(differences.tolist())
-    chosen = np.asarray(groups)
-    return student_mean([float(differences[chosen == group].mean()) for group in known])
+    grouped = _by_group(differences, np.asarray(groups))
+    if len(grouped) < 2:
+        return [float(value) for value in differences]
+    return [float(group.mean()) for group in grouped]
+
+
+def _by_group(values: Array, groups: NDArray[np.generic]) -> list[Array]:
+    """Return the values of each group, in the order of the groups' numbers."""
+    return [values[groups == group] for group in np.unique(groups)]
 
 
 def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> Estimate:
@@ -72,37 +119,6 @@ def probability_of_improvement(a: Sequence[float], b: Sequence[float]) -> Estima
     """
     left, right = _pairs(a, b)
     return wilson(float((left < right).sum() + (left == right).sum() / 2), len(left))
-
-
-def sign_flip_p(a: Sequence[float], b: Sequence[float], seed: int = 0, draws: int = 100_000) -> float:
-    """Return the two-sided p-value of the paired permutation test on the mean of a - b (Fisher 1935).
-
-    If the arms are alike, each pair could as well be swapped. All sign patterns are listed up to `EXACT` pairs; above, `draws` of
-    them are drawn and the observed one added, so that p is never 0. Two infinities differ by 0; a difference that is infinite
-    outweighs all finite ones together. (`scipy.stats.permutation_test` knows no infinities, and would draw other samples.)
-
-    Raises:
-        ValueError: not pairs.
-    """
-    differences = _finite_differences(*_pairs(a, b))
-    count = len(differences)
-    observed = abs(float(differences.sum()))
-    least = observed - ROUNDING * float(np.abs(differences).sum())
-    if count <= EXACT:
-        signs = 1 - 2 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)  # [2^N, N]
-        return int((np.abs(signs @ differences) >= least).sum()) / len(signs)
-    generator = np.random.default_rng(derive_seed("sign flips", seed, count))
-    drawn = (1 - 2 * generator.integers(0, 2, (draws, count), dtype=np.int8)).astype(np.int8)  # [draws, N]
-    return (int((np.abs(drawn @ differences) >= least).sum()) + 1) / (draws + 1)
-
-
-def _finite_differences(left: Array, right: Array) -> Array:
-    finite = np.isfinite(left) & np.isfinite(right)
-    differences = np.where(finite, np.where(finite, left, 0.0) - np.where(finite, right, 0.0), 0.0)
-    beyond = 4 * float(np.abs(differences).sum()) or 1.0
-    sides = np.sign(left) * np.isinf(left) - np.sign(right) * np.isinf(right)  # of the infinities
-    found: Array = np.where(finite, differences, beyond * sides)
-    return found
 
 
 def holm(p_values: Sequence[float]) -> Array:

@@ -11,12 +11,12 @@ Two kinds of chance move the steps of a batch size: the seeds of its runs, and t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, pi
+from math import inf, pi
 
 import numpy as np
 
-from hpsearch.statistics.estimates import Array, Estimate, medians, numbers, percentile_interval, resampled
-from hpsearch.statistics.luck import Variance, tuning_luck
+from hpsearch.statistics.estimates import Array, Estimate, Variance, medians, numbers, percentile_interval, resampled
+from hpsearch.statistics.luck import tuning_luck
 from hpsearch.trial import derive_seed
 
 RESAMPLES = 2_000
@@ -106,13 +106,6 @@ def _checked(batch_sizes: Sequence[int], steps: Sequence[Sequence[float]]) -> tu
     if measured.shape[:1] != sizes.shape or len(set(batch_sizes)) < len(sizes) or min(sizes.min(), measured.min()) <= 0:
         raise ValueError("expected different batch sizes and, for each of them, the positive steps of the same seeds")
     return sizes, measured
-
-
-def critical_point(batch_sizes: Sequence[int], steps: Sequence[float]) -> float | None:
-    """Return the critical batch size that fits steps [K] best, without an interval; None where fewer than three are finite."""
-    if sum(map(isfinite, steps)) < LEAST:
-        return None
-    return float(_fit(numbers(batch_sizes), numbers(steps)[None])[0, 2])
 
 
 def _draws(sizes: Array, measured: Array, luck: float, resamples: int) -> Array:

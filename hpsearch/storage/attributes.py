@@ -3,6 +3,9 @@
 A database checks that its pages are consistent, not that a number in them is still the one that was written: of a thousand flipped
 bytes in a study's file most change a value and break no page. The checksum is CRC-32 of the values as JSON, which finds every change of
 up to four bytes in a row, and others but for one in four billion; it is against accidents, not against people.
+
+A trial's checksum covers what Optuna stores of it. How many trials have ended, and the checksums of all, stand in the table `trials`, which
+is written whenever a process gives a study back: so no row is lost, and no two trials change places, without a word.
 """
 
 import json
@@ -12,8 +15,8 @@ from zlib import crc32
 
 from optuna.storages import BaseStorage
 
-from hpsearch.errors import StorageError, shown
-from hpsearch.storage.optuna_internals import TrialRow
+from hpsearch.errors import StorageError, counted, shown
+from hpsearch.storage.optuna_internals import TrialRow, read_trials
 
 SCHEMA = 2  # from 2 on everything has a checksum
 PREFIX = "hpsearch:"
@@ -94,6 +97,80 @@ def read_run(row: TrialRow, attributes: Mapping[str, Any]) -> dict[str, Any]:
     facts = trial_facts(row.params, row.state.name, row.values, row.intermediate_values)
     table = run if isinstance(run, dict) else {}
     return verified(table, f"trial {row.number}", facts, required=_has_checksums(attributes))
+
+
+def read_runs(
+    storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]
+) -> list[tuple[TrialRow, dict[str, Any]]]:
+    """Return the trials of a study with these attributes in the order of their numbers, each with its verified details.
+
+    Raises:
+        StorageError: a trial, or a table of the study's, is damaged or not there.
+    """
+    rows = read_trials(storage, study_id, RUN)
+    check_tables(attributes, has_trials=bool(rows))
+    runs = [(row, read_run(row, attributes)) for row in rows]
+    _check_written(rows, read_table(attributes, "trials"))
+    _check_named(rows, read_table(attributes, "result"))
+    return runs
+
+
+def trials_table(checksums: Sequence[Any]) -> dict[str, Any]:
+    """Return the table `trials` of a study, given the checksum of each trial from the first to the last that has ended."""
+    return {"count": len(checksums), "checksums": _checksum({}, checksums)}
+
+
+def check_tables(attributes: Mapping[str, Any], *, has_trials: bool) -> None:
+    """Refuse a study that lacks a table which was written before others that it has.
+
+    Raises:
+        StorageError: it does.
+    """
+    if not _has_checksums(attributes):
+        return
+    expected = []
+    if has_trials or f"{PREFIX}settings" in attributes:
+        expected = ["data", "identity", "settings"]
+    if f"{PREFIX}complete" in attributes:
+        expected.append("result")
+    for key in expected:
+        if PREFIX + key not in attributes:
+            raise StorageError(
+                f"storage damaged: study attribute {PREFIX}{key} is missing. It was not changed; restore a copy."
+            )
+
+
+def _check_written(rows: Sequence[TrialRow], written: Mapping[str, Any]) -> None:
+    """Compare the trials that are there with those that were written."""
+    count = written.get("count", 0)
+    ended = [row for row in rows[:count] if row.state.is_finished()]
+    if len(ended) < count:
+        raise StorageError(
+            f"storage damaged: {len(ended):,} of {counted(count, 'trial')} are there. It was not changed; restore a copy."
+        )
+    if written and trials_table([checksum_of(row) for row in ended]) != written:
+        raise StorageError(
+            "storage damaged: trials are not those that were written. It was not changed; restore a copy."
+        )
+
+
+def _check_named(rows: Sequence[TrialRow], result: Mapping[str, Any]) -> None:
+    """Refuse a result that names a trial which is not there, or has not ended."""
+    confirmed = [table.get("trial") for table in result.get("confirmed") or ()]
+    networks = [trial for trial, _ in result.get("networks") or ()]
+    searched = (result.get("search") or {}).get("trial")
+    ended = {row.number for row in rows if row.state.is_finished()}
+    for number in (result.get("trial"), searched, *networks, *confirmed):
+        if number is not None and number not in ended:
+            raise StorageError(
+                f"storage damaged: the result names trial {number}, which is not there. It was not changed; restore a copy."
+            )
+
+
+def checksum_of(row: TrialRow) -> Any:
+    """Return the checksum that a trial was written with; None of a trial of an early version, which has none."""
+    run = row.attributes.get(RUN)
+    return run.get(CHECKSUM) if isinstance(run, dict) else None
 
 
 def _has_checksums(attributes: Mapping[str, Any]) -> bool:

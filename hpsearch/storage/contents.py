@@ -13,13 +13,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from hpsearch.errors import StorageError, UserError, listed, masked
-from hpsearch.storage.optuna_internals import schema_versions, table_names
+from hpsearch.storage.optuna_internals import schema_versions, table_columns, table_names
 
 VERSION = "alembic_version"  # a table that other programs have too, MLflow for one
 ESSENTIAL = {"studies": {"study_id", "study_name"}, "trials": {"trial_id", "study_id", "state"}}
 
 
-def check_contents(engine_url: str, connect_args: dict[str, Any], url: str, file: Path | None) -> None:
+def check_contents(
+    engine_url: str, connect_args: dict[str, Any], url: str, file: Path | None, *, read_only: bool
+) -> None:
     """Look at a database, and refuse what this version of Optuna cannot use.
 
     Args:
@@ -27,10 +29,11 @@ def check_contents(engine_url: str, connect_args: dict[str, Any], url: str, file
         connect_args: settings of its driver.
         url: the storage as the user gave it.
         file: the SQLite file, None for a server, on which Optuna may share a database with others.
+        read_only: whether nothing will be written into it.
 
     Raises:
-        UserError: it is another program's, or of another version of Optuna.
-        StorageError: a table of Optuna's is missing beside others.
+        UserError: it is another program's, or of another version of Optuna, or would change what is written into it.
+        StorageError: a table of Optuna's, or a column of one, is missing.
     """
     engine = create_engine(engine_url, poolclass=NullPool, connect_args=connect_args)
     with engine.connect() as connection:
@@ -41,10 +44,11 @@ def check_contents(engine_url: str, connect_args: dict[str, Any], url: str, file
             raise UserError(
                 f"storage {masked(url)}: it is another program's (its tables: {others}). Nothing was written; give another URL."
             )
-        if VERSION in names:
-            _check_version(connection, url)
+        _check_version(connection, names, own, url)
         if file is not None:
             _check_complete(connection, names, own, file)
+            if not read_only:
+                _check_triggers(connection, url)
 
 
 def _is_foreign(connection: Connection, names: Set[str], own: Set[str], file: Path | None) -> bool:
@@ -59,21 +63,31 @@ def _is_foreign(connection: Connection, names: Set[str], own: Set[str], file: Pa
     return False
 
 
-def _check_version(connection: Connection, url: str) -> None:
-    """Refuse tables of another version of Optuna."""
-    found = connection.execute(text(f"SELECT version_num FROM {VERSION}")).scalar()  # noqa: S608 - our own name
+def _check_version(connection: Connection, names: Set[str], own: Set[str], url: str) -> None:
+    """Refuse tables of another version of Optuna; those of a database that is being made have none yet."""
+    found = set()
+    if VERSION in names:
+        found = set(connection.execute(text(f"SELECT version_num FROM {VERSION}")).scalars())  # noqa: S608 - our own name
     current, known = schema_versions()
-    if found in (None, current):
+    if found == {current} or not (found or _has_study(connection, own)):
         return
-    given = f"storage {masked(url)}: its tables are of {_maker(connection)}"
-    if found in known:
+    given = f"storage {masked(url)}: its tables are of {_maker(connection)} ({_listed_versions(found)})"
+    if found and found <= known - {current}:
         raise UserError(
             f"{given}, which Optuna {optuna.__version__} cannot read. Nothing was written; copy it, then upgrade the copy: "
             "optuna storage upgrade --storage URL."
         )
     raise UserError(
-        f"{given}, which Optuna {optuna.__version__} does not know. Nothing was written; install that version, or give another URL."
+        f"{given}, which Optuna {optuna.__version__} does not know. Nothing was written; install a version that does, or give another URL."
     )
+
+
+def _has_study(connection: Connection, own: Set[str]) -> bool:
+    return "studies" in own and bool(connection.execute(text("SELECT 1 FROM studies LIMIT 1")).scalar())
+
+
+def _listed_versions(found: Set[Any]) -> str:
+    return f"version {listed(sorted(map(str, found)), 2)}" if found else "no version"
 
 
 def _maker(connection: Connection) -> str:
@@ -84,17 +98,36 @@ def _maker(connection: Connection) -> str:
         version = None
     if not version:
         return "another version of Optuna"
-    return f"Optuna {version}"
+    return f"Optuna {str(version)[:40]}"
 
 
 def _check_complete(connection: Connection, names: Set[str], own: Set[str], file: Path) -> None:
-    """Refuse a SQLite file in which a table is missing, because Optuna would make an empty one instead.
+    """Refuse a SQLite file in which a table is missing, because Optuna would make an empty one instead, or a column of one.
 
     A file without tables is fine: it gets them all. So is one whose making was cut short: it holds no study yet.
     """
     missing = table_names() - own
-    has_study = "studies" in own and connection.execute(text("SELECT 1 FROM studies LIMIT 1")).scalar()
+    has_study = _has_study(connection, own)
     if missing and (has_study or names - own - {VERSION}):
-        raise StorageError(
-            f"storage damaged: {file} (no table {', '.join(sorted(missing))}). It was not changed; restore a copy."
+        raise _lacking(file, f"table {', '.join(sorted(missing))}")
+    if has_study and not connection.execute(text("SELECT 1 FROM version_info LIMIT 1")).scalar():
+        raise _lacking(file, "row in version_info")
+    for table, columns in table_columns().items():
+        if table in own:
+            known = {column["name"] for column in inspect(connection).get_columns(table)}
+            if lost := columns - known:
+                raise _lacking(file, f"column {', '.join(sorted(lost))} in {table}")
+
+
+def _lacking(file: Path, what: str) -> StorageError:
+    return StorageError(f"storage damaged: {file} (no {what}). It was not changed; restore a copy.")
+
+
+def _check_triggers(connection: Connection, url: str) -> None:
+    """Refuse a SQLite file that runs statements of its own when it is written into: Optuna makes none."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+    if triggers := list(connection.execute(text(query)).scalars()):
+        raise UserError(
+            f"storage {masked(url)}: it has triggers ({listed(triggers, 3)}), which would change what is written. "
+            "Nothing was written; drop them, or give another URL."
         )

@@ -49,19 +49,29 @@ DRIVER_SETTINGS = {  # with which a server that is gone is noticed within a minu
 
 
 def open_sqlite(file: Path, read_only: bool) -> RDBStorage:
-    """Open an existing SQLite file once it is checked.
+    """Open an existing SQLite file once it is checked; before that nothing is written, not even a write undone.
 
     Raises:
+        UserError: it is another program's, or another version's of Optuna.
         StorageError: it is damaged.
     """
-    if not read_only:
-        check_pages(file, "rw")
-        return open_database(sqlite_url(file), read_only)
     readable, folder = _readable_copy(file)
-    storage = open_database(sqlite_url(readable), read_only)
+    try:
+        if read_only:
+            storage = open_database(sqlite_url(readable), read_only)
+            if folder is not None:
+                weakref.finalize(storage, folder.cleanup)
+            return storage
+        _check_database(sqlite_url(file), readable, read_only)
+        _check_rows(readable)
+    except BaseException:
+        if folder is not None:
+            folder.cleanup()
+        raise
     if folder is not None:
-        weakref.finalize(storage, folder.cleanup)
-    return storage
+        folder.cleanup()
+        check_pages(file, "rw")
+    return open_database(sqlite_url(file), read_only)
 
 
 def open_database(url: str, read_only: bool) -> RDBStorage:
@@ -75,7 +85,7 @@ def open_database(url: str, read_only: bool) -> RDBStorage:
     engine_kwargs = _engine_kwargs(url, read_only)
     file = local_file(url)
     if file is None or file.exists():
-        check_contents(_engine_url(url, read_only=True), engine_kwargs["connect_args"], url, file)
+        _check_database(url, file, read_only)
     template = engine_url.replace("{", "{{").replace("}", "}}")  # Optuna fills it in
     for tries_left in reversed(range(TRIES)):
         try:
@@ -90,6 +100,27 @@ def open_database(url: str, read_only: bool) -> RDBStorage:
                 raise
             time.sleep(random.uniform(0.05, 0.5))  # noqa: S311
     raise AssertionError("the last try returns or raises")
+
+
+def _check_database(url: str, file: Path | None, read_only: bool) -> None:
+    """Look into a database, of a SQLite file that has this content, without writing; see `check_contents`."""
+    readable = url if file is None else sqlite_url(file)
+    connect_args = _engine_kwargs(url, read_only=True)["connect_args"]
+    check_contents(_engine_url(readable, read_only=True), connect_args, url, local_file(url), read_only=read_only)
+
+
+def _check_rows(file: Path) -> None:
+    """Check that no row of a SQLite file belongs to one that is not there: a new one would take its place, and have its values.
+
+    Raises:
+        StorageError: there is one.
+    """
+    with closing(_connect(file, "ro")) as connection:
+        orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
+    if orphan is not None:
+        raise StorageError(
+            f"storage damaged: {file} (rows of {orphan[0]} without those of {orphan[2]}). It was not changed; restore a copy."
+        )
 
 
 def check_pages(file: Path, mode: str) -> None:

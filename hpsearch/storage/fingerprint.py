@@ -17,7 +17,15 @@ from optuna.trial import TrialState
 
 from hpsearch.data.options import COLUMN_SETTING, column_setting
 from hpsearch.errors import StorageError, UserError, listed, shown
-from hpsearch.storage.attributes import PREFIX, SCHEMA, check_identity, identity, read_table, with_checksum
+from hpsearch.storage.attributes import (
+    PREFIX,
+    SCHEMA,
+    check_identity,
+    check_tables,
+    identity,
+    read_table,
+    with_checksum,
+)
 from hpsearch.storage.optuna_internals import create_study_once
 
 MAY_CHANGE = {  # settings that may differ from run to run
@@ -31,6 +39,7 @@ MAY_CHANGE = {  # settings that may differ from run to run
     "confirm.trials",
     "confirm.seeds",
     "confirm.ensemble",
+    "confirm.refit",
     "compare.batch_sizes",
     "compare.trials",
     "compare.seeds",
@@ -38,7 +47,8 @@ MAY_CHANGE = {  # settings that may differ from run to run
     "minima.seeds",  # what was tested at other sizes is tested anew
     "minima.starts",
 }
-ANSWERS = {  # how a file is read: what was found once may be given later, where the rows stay the same
+ANSWERS = {  # how data are read: what was found once may be given later, where the rows stay the same
+    "data.task",
     "data.separator",
     "data.header",
     "data.encoding",
@@ -100,6 +110,7 @@ def check_fingerprint(storage: BaseStorage, study_id: int, study: Fingerprint) -
     attributes = storage.get_study_user_attrs(study_id)
     foreign_states = None  # no trial of a study that hpsearch did not make is its own
     if f"{PREFIX}settings" in attributes:
+        check_tables(attributes, has_trials=False)
         check_identity(storage, study_id, attributes)
         _refuse_changes(study, attributes)
         foreign_states = (TrialState.WAITING,)
@@ -222,6 +233,9 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _data_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    tasks = (before.get("task"), now.get("task"))
+    if None not in tasks and tasks[0] != tasks[1]:
+        yield f"the task was {tasks[0]}, now {tasks[1]}: --task {tasks[0]} goes on as before"
     if _rows(before) != _rows(now):
         yield f"rows were {_rows(before):,}, now {_rows(now):,}"
     if _width(before) != _width(now):

@@ -8,18 +8,19 @@ twenty intermediate values are one transaction here and twenty there, each of wh
 import json
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.exceptions import DuplicatedStudyError
 from optuna.samplers import BaseSampler
+from optuna.samplers._tpe import _truncnorm
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend, JournalRedisBackend, JournalStorage
 from optuna.study import StudyDirection
@@ -28,6 +29,8 @@ from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from hpsearch.errors import StorageError, UserError
 from hpsearch.trial import Direction
 
+_NORMAL: Any = _truncnorm  # TPE's normal distribution: a module, in which a function is replaced
+_NORMAL_LOCK = threading.RLock()
 LIBRARY = "optuna"  # whose loggers all have names that begin so
 BATCH = 1000  # trials that are read at once, so that a study's writer never waits long
 SPECIAL_NUMBERS = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan")}  # by Optuna's names for them
@@ -63,6 +66,26 @@ def quiet_optuna() -> Iterator[None]:
     finally:
         for handler in handlers:
             handler.removeFilter(quiet)
+
+
+@contextmanager
+def normal_cdf_of_tpe(log_normal_cdf: Callable[[Any], Any]) -> Iterator[None]:
+    """Have Optuna's TPE sampler take logarithms of the normal distribution function, of arrays, from another function until the end.
+
+    One thread at a time: the others wait.
+    """
+    with _NORMAL_LOCK:
+        own = log_normal_cdf_of_tpe()
+        _NORMAL._log_ndtr = log_normal_cdf
+        try:
+            yield
+        finally:
+            _NORMAL._log_ndtr = own
+
+
+def log_normal_cdf_of_tpe() -> Callable[[Any], Any]:
+    """Return the function from arrays to the logarithms of the normal distribution function that Optuna's TPE sampler uses."""
+    return cast("Callable[[Any], Any]", _NORMAL._log_ndtr)
 
 
 def quiet_study(*directions: Direction, name: str | None = None, sampler: BaseSampler | None = None) -> optuna.Study:
@@ -162,11 +185,16 @@ def redis_backend(url: str, client: Any) -> JournalRedisBackend:
     return backend
 
 
-def table_names() -> set[str]:
-    """Return the names of the tables of an Optuna database."""
+def table_columns() -> dict[str, set[str]]:
+    """Return the names of the columns of each table of an Optuna database."""
     from optuna.storages._rdb.models import BaseModel
 
-    return {*BaseModel.metadata.tables}
+    return {name: {*table.columns.keys()} for name, table in BaseModel.metadata.tables.items()}
+
+
+def table_names() -> set[str]:
+    """Return the names of the tables of an Optuna database."""
+    return {*table_columns()}
 
 
 @cache
@@ -237,7 +265,7 @@ def read_trials(storage: BaseStorage, study_id: int, key: str | None) -> list[Tr
     """Return a study's trials in the order of their numbers, each with its user attribute `key` if it has ended; None: all of them.
 
     Raises:
-        StorageError: what is stored is no study's, or a trial is missing.
+        StorageError: what is stored is no study's, or a trial or a value is missing.
     """
     rows: list[TrialRow] = []
     if isinstance(storage, RDBStorage):
@@ -251,7 +279,20 @@ def read_trials(storage: BaseStorage, study_id: int, key: str | None) -> list[Tr
         raise StorageError(
             "storage damaged: there are gaps in the trials' numbers. It was not changed; restore a copy."
         )
+    objectives = [*range(len(storage.get_study_directions(study_id)))]
+    for row in rows:
+        if not _has_values(row, objectives):
+            raise StorageError(
+                f"storage damaged: trial {row.number} has not one value of each objective. It was not changed; restore a copy."
+            )
     return rows
+
+
+def _has_values(row: TrialRow, objectives: Sequence[int]) -> bool:
+    """Whether a trial has the value of each objective, or may have none."""
+    if not row.values_by_objective:
+        return row.state is not TrialState.COMPLETE
+    return sorted(row.values_by_objective) == objectives
 
 
 def _row_of(trial: FrozenTrial, key: str | None) -> TrialRow:

@@ -11,13 +11,13 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from hpsearch.data.metrics import OBJECTIVES
-from hpsearch.errors import UserError, masked, suggestion
-from hpsearch.storage.attributes import PREFIX, RUN, check_identity, read_run, read_table
+from hpsearch.errors import StorageError, UserError, masked, shown, suggestion
+from hpsearch.storage.attributes import PREFIX, check_identity, read_runs, read_table
 from hpsearch.storage.foreign import foreign_record
 from hpsearch.storage.lease import PREFIX as LEASE
 from hpsearch.storage.lease import is_held
 from hpsearch.storage.opening import open_for_reading
-from hpsearch.storage.optuna_internals import last_ended, read_trials
+from hpsearch.storage.optuna_internals import last_ended
 from hpsearch.storage.records import ArmRecord, ComparisonRecord, StoredStudy, StudyRecord, TrialRecord, WinnerRecord
 from hpsearch.storage.trial_records import trial_record
 
@@ -173,6 +173,9 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     names = [study.study_name for study in storage.get_all_studies()]
     parts = [part for part in names if part.startswith(f"{name}/")]
     arm_names = [part for part in parts if not _is_stage(part)]
+    for arm in plan.get("arms", {}):
+        if arm not in parts:
+            raise StorageError(f"storage damaged: {shown(arm)} is not in it. It was not changed; restore a copy.")
     arms = [_arm(storage, names, arm, plan.get("arms", {}).get(arm, {})) for arm in arm_names]
     order = list(dict.fromkeys(arm.optimizer for arm in arms))
     return ComparisonRecord(
@@ -201,9 +204,11 @@ def _arm(storage: BaseStorage, names: Sequence[str], name: str, plan: Mapping[st
     study_id = storage.get_study_id_from_name(name)
     attributes = storage.get_study_user_attrs(study_id)
     settings = read_table(attributes, "settings")
+    trials = _trials(storage, study_id, attributes)
     studies = {}  # of the winners, by what they won
     for won in ("fastest", "best"):
         if plan.get(won) is not None:
+            _check_winner(name, plan[won], trials)
             studies[won] = winner_study(name, plan[won], plan.get("rates", {}).get(won))
     edges = {study: plan.get("edges", {}).get(won) for won, study in studies.items()}
     winners = {study: _winner(storage, study, edge) for study, edge in edges.items() if study in names}
@@ -211,11 +216,19 @@ def _arm(storage: BaseStorage, names: Sequence[str], name: str, plan: Mapping[st
         optimizer=str(settings["space"]["optimizer"]),
         batch_size=int(settings["space"]["batch_size"]),
         settings=settings,
-        trials=_trials(storage, study_id, attributes),
+        trials=trials,
         fastest=winners.get(studies.get("fastest", "")),
         best=winners.get(studies.get("best", "")),
         refined=_refined(storage, f"{name}{REFINED}") if f"{name}{REFINED}" in names else (),
     )
+
+
+def _check_winner(arm: str, number: int, trials: Sequence[TrialRecord]) -> None:
+    """Refuse a winner that is none of its arm's trials, or has not ended."""
+    if not 0 <= number < len(trials) or trials[number].value is None:
+        raise StorageError(
+            f"storage damaged: trial {number}, a winner, is not in {shown(arm)}. It was not changed; restore a copy."
+        )
 
 
 def _refined(storage: BaseStorage, name: str) -> tuple[TrialRecord, ...]:
@@ -284,9 +297,9 @@ def _objectives(storage: BaseStorage, study_id: int, settings: Mapping[str, Any]
 
 def _trials(storage: BaseStorage, study_id: int, attributes: Mapping[str, Any]) -> tuple[TrialRecord, ...]:
     with _without_garbage_collection():
-        rows = read_trials(storage, study_id, RUN)
-        first_start = min((row.started for row in rows if row.started is not None), default=0.0)
-        return tuple(trial_record(row, first_start, read_run(row, attributes)) for row in rows)
+        runs = read_runs(storage, study_id, attributes)
+        first_start = min((row.started for row, _ in runs if row.started is not None), default=0.0)
+        return tuple(trial_record(row, first_start, run) for row, run in runs)
 
 
 @contextmanager

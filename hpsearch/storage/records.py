@@ -25,7 +25,8 @@ class TrialRecord:
     while it runs). `value` is the study's metric at the best evaluation; a failed trial has the metric's worst value. `parameters` counts
     the network's trainable numbers. `started` is seconds since the study's first trial; `seconds` is wall time; `rungs` is what
     was reported to the pruner (evaluation → metric). `repeats` is the number of the trial with the same hyperparameters whose
-    result was taken over, if any. `scores` has loss and metric of the best network on training and test rows, where they were taken.
+    result was taken over, if any. `scores` has loss and metric of the best network on training and "test" rows, and of the "last" network
+    on test rows, where they were taken; `left_out` of both what the metric is without each block of the test rows.
     `folds` has each fold's metric at the best evaluation where the trial was cross-validated: `value` is their mean. `values` are those
     in each of the study's objectives, the first being `value`. `attributes` are the user attributes of a trial that hpsearch did not run.
     """
@@ -46,6 +47,7 @@ class TrialRecord:
     repeats: int | None = None
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     folds: tuple[float, ...] = ()
+    left_out: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     values: tuple[float, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -100,7 +102,8 @@ class StudyResult:
     """What the result of a study says of the model that it selected, whichever version of hpsearch wrote it.
 
     `networks` are those of the model, the single network first; none without a result. `test` is its score on the test rows, `mean` its
-    mean on the validation rows over seeds that nobody chose, None where they are not known. `looks` counts how often the test rows were
+    mean on the validation rows over seeds that nobody chose, None where they are not known. `over_rows` is the metric there of a run
+    that did not train on them, with an interval over rows. `looks` counts how often the test rows were
     used. `tested` has all figures that they gave, by the networks that were scored.
 
     Since `choice` is stored, an ensemble is selected only where validation rows prefer it to the single network. An earlier version
@@ -111,6 +114,7 @@ class StudyResult:
     networks: tuple[Network, ...] = ()
     test: Score | None = None
     mean: Score | None = None
+    over_rows: Score | None = None
     looks: int = 0
     tested: Mapping[tuple[Network, ...], Mapping[str, Any]] = field(default_factory=dict)
 
@@ -128,6 +132,7 @@ class StudyResult:
             networks=networks,
             test=Score.of(tested[networks], "rows"),
             mean=_stored_mean(stored, len(networks)),
+            over_rows=Score.of(stored.get("held_out") or {}, "rows"),
             looks=int(stored.get("looks", once)),
             tested=tested,
         )

@@ -8,7 +8,7 @@ from hpsearch.storage.records import TrialRecord
 from hpsearch.storage.trial_writing import rung_values
 from hpsearch.trial import History
 
-SCORED = ("training", "test")
+SCORED = ("training", "test", "last")
 HISTORY_COLUMNS = frozenset(History().columns())
 LARGEST = 2**62  # no count is larger
 COUNTS = ("evaluation", "update", "examples")
@@ -34,7 +34,14 @@ def trial_record(row: TrialRow, first_start: float, run: Mapping[str, Any]) -> T
         repeats=_count(run.get("repeats")),
         scores={part: run[part] for part in SCORED if isinstance(run.get(part), dict)},
         folds=_numbers(run.get("folds")),
+        left_out=_left_out(run.get("left_out")),
     )
+
+
+def _left_out(value: object) -> dict[str, tuple[float, ...]]:
+    if not isinstance(value, dict):
+        return {}
+    return {part: _numbers(value[part]) for part in SCORED if part in value}
 
 
 def _text(value: object) -> str:

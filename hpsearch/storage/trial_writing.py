@@ -54,8 +54,8 @@ def begin_trial(storage: BaseStorage, study_id: int, number: int, trial: FrozenT
     return trial_id
 
 
-def finish_trial(storage: BaseStorage, trial_id: int, trial: FinishedTrial) -> None:
-    """Write a trial's result unless it is there.
+def finish_trial(storage: BaseStorage, trial_id: int, trial: FinishedTrial) -> Mapping[str, Any]:
+    """Write a trial's result unless it is there; return the user attributes that are stored with it.
 
     Raises:
         StorageError: another result is there.
@@ -63,12 +63,14 @@ def finish_trial(storage: BaseStorage, trial_id: int, trial: FinishedTrial) -> N
     try:
         _write_details(storage, trial_id, trial)
         storage.set_trial_state_values(trial_id, trial.state, trial.values)
+        return trial.attributes
     except UpdateFinishedTrialError:
         stored = storage.get_trial(trial_id)
         if stored.state is not trial.state or list(stored.values or ()) != list(trial.values):
             raise StorageError(
                 f"another process wrote another result of trial {stored.number}, which stays. Run the same command."
             ) from None
+        return stored.user_attrs
 
 
 def intermediate_values(history: History, rungs: Mapping[int, float]) -> dict[int, float]:

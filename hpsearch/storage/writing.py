@@ -7,16 +7,26 @@ from types import MappingProxyType
 from typing import Any
 
 from optuna.distributions import BaseDistribution
-from optuna.storages import InMemoryStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import StorageError
-from hpsearch.storage.attributes import PREFIX, RUN, read_run, read_table, trial_facts, with_checksum
+from hpsearch.storage.attributes import (
+    CHECKSUM,
+    PREFIX,
+    RUN,
+    checksum_of,
+    read_runs,
+    read_table,
+    trial_facts,
+    trials_table,
+    with_checksum,
+)
 from hpsearch.storage.failures import StorageRetry, reading_errors
 from hpsearch.storage.fingerprint import Fingerprint, check_fingerprint, find_or_create, write_fingerprint
 from hpsearch.storage.lease import join_lease, settings_checksum, take_lease
 from hpsearch.storage.opening import close_storage, creation_lock, open_storage
-from hpsearch.storage.optuna_internals import TrialRow, quiet_optuna, read_trials
+from hpsearch.storage.optuna_internals import TrialRow, quiet_optuna
 from hpsearch.storage.trial_records import history_of
 from hpsearch.storage.trial_writing import (
     CURVE_LENGTH,
@@ -73,6 +83,8 @@ class StudyWriter:
         self.complete = False
         self._ids: dict[int, int] = {}  # a trial's number → the storage's id
         self._params: dict[int, Mapping[str, Any]] = {}  # of the running trials, by number
+        self._checksums: dict[int, Any] = {}  # of the trials that have ended, by number
+        self._parts: list[StudyWriter] = []
 
     @classmethod
     @quiet_optuna()
@@ -98,6 +110,7 @@ class StudyWriter:
         try:
             with reading_errors(url):
                 retry.call(lambda: check_fingerprint(storage, study_id, study))
+                retry.call(lambda: _check_trials(storage, study.name))  # before anything is written
                 if join and not take_over:
                     held = join_lease(storage, study_id, study, retry)
                     retry.call(lambda: check_fingerprint(storage, study_id, study))  # it may be another now
@@ -129,16 +142,19 @@ class StudyWriter:
             study_id = retry.call(lambda: find_or_create(storage, part))
             retry.call(lambda: check_fingerprint(storage, study_id, part))
             retry.call(lambda: write_fingerprint(storage, study_id, part))
-        return StudyWriter(self.thread, study_id, curve_length)
+        writer = StudyWriter(self.thread, study_id, curve_length)
+        self._parts.append(writer)
+        return writer
 
     def previous_trials(self) -> list[PreviousTrial]:
         """Return the trials of earlier runs, in the order of their numbers."""
         with reading_errors(self.thread.url):
-            rows = self.thread.retry.call(lambda: read_trials(self.storage, self.study_id, RUN))
-            attributes = self._attributes()
+            runs = self.thread.retry.call(lambda: read_runs(self.storage, self.study_id, self._attributes()))
+            rows = [row for row, _ in runs]
             self._ids = {row.number: row.id for row in rows}
             self._params = {row.number: row.params for row in rows if not row.state.is_finished()}
-            return [_previous_trial(row, attributes) for row in rows]
+            self._checksums = {row.number: checksum_of(row) for row in rows if row.state.is_finished()}
+            return [_previous_trial(row, run) for row, run in runs]
 
     def read_attribute(self, key: str) -> dict[str, Any]:
         """Return the table that is stored with the study under a key, empty where there is none."""
@@ -182,7 +198,7 @@ class StudyWriter:
         details = {**run_details(replace(run, history=history), rungs, seconds, repeats), **more}
         curve = intermediate_values(history, rungs)
         trial = _finished_trial(run, self._params.pop(run.number), details, [value, *others], curve)
-        self.thread.submit(lambda: finish_trial(self.storage, self._ids[run.number], trial))
+        self.thread.submit(lambda: self._finish(run.number, trial))
 
     def flush(self) -> None:
         """Wait until all is written."""
@@ -192,6 +208,9 @@ class StudyWriter:
         """Write what is left, give the lease back and close the storage."""
         lease = self.thread.lease
         try:
+            self.flush()
+            for writer in (self, *self._parts):
+                writer._write_trials()
             if self.complete and lease is not None:
                 self.flush()
                 settings = settings_checksum(self.read_attribute("settings"))
@@ -199,8 +218,20 @@ class StudyWriter:
         finally:
             self.thread.close()
 
+    def _write_trials(self) -> None:
+        """Store how many trials have ended, from the first on, with the checksums of all, where these are more than are stored."""
+        ended = []
+        while len(ended) in self._checksums:
+            ended.append(self._checksums[len(ended)])
+        if ended and len(ended) > self.read_attribute("trials").get("count", 0):
+            self.write_attribute("trials", trials_table(ended))
+
     def _attributes(self) -> Mapping[str, Any]:
         return self.thread.retry.call(lambda: self.storage.get_study_user_attrs(self.study_id))
+
+    def _finish(self, number: int, trial: FinishedTrial) -> None:
+        stored = finish_trial(self.storage, self._ids[number], trial)
+        self._checksums[number] = stored[RUN][CHECKSUM]
 
     def _begin(self, number: int, trial: FrozenTrial) -> None:
         self._ids[number] = begin_trial(self.storage, self.study_id, number, trial)
@@ -246,13 +277,25 @@ def _finished_trial(
     return FinishedTrial(state, values, curve, attributes, constraint)
 
 
-def _previous_trial(row: TrialRow, attributes: Mapping[str, Any]) -> PreviousTrial:
-    """Return a trial as the search goes on with it.
+def _check_trials(storage: BaseStorage, name: str) -> None:
+    """Refuse a study, or a comparison with a part, whose trials are damaged.
 
     Raises:
-        StorageError: it has ended, and its details are damaged or not hpsearch's.
+        StorageError: they are.
     """
-    run = read_run(row, attributes)
+    for study in storage.get_all_studies():
+        if study.study_name == name or study.study_name.startswith(f"{name}/"):
+            study_id = storage.get_study_id_from_name(study.study_name)
+            for row, run in read_runs(storage, study_id, study.user_attrs):
+                _previous_trial(row, run)
+
+
+def _previous_trial(row: TrialRow, run: Mapping[str, Any]) -> PreviousTrial:
+    """Return a trial, with its verified details, as the search goes on with it.
+
+    Raises:
+        StorageError: it has ended, and its details are not hpsearch's.
+    """
     if row.state.is_finished() and not _is_result(row, run):
         raise StorageError(
             f"storage damaged: trial {row.number} has ended without a result of hpsearch's. Restore a copy."

@@ -1,5 +1,6 @@
 """Devices: which one trains, how many trials it takes at a time, its threads and its memory."""
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -12,13 +13,21 @@ from threadpoolctl import threadpool_limits
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 
+LOGGER = logging.getLogger(__name__)
 DEVICE_TYPES = ("cpu", "cuda", "mps")
+REDUCED = ("tf32", "bfloat16")  # precisions of products
+TENSOR_CORES = (8, 0)  # the first compute capability that has them
 MAX_CONCURRENCY = 256  # trials in flight on a GPU
+# How errors say that memory is exhausted: torch's on a CPU, the driver's (torch.AcceleratorError, Triton), cuBLAS's and its kin's.
+EXHAUSTED = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+RECORDING = threading.Lock()  # held while a step is recorded: freeing memory would spoil the recording
 ARRAYS_PER_TRIAL = 6  # weights, gradient, two moments, the best weights, room for padding
 
 
 def choose_device(name: str | None) -> torch.device:
     """Return the device of a name; None: CUDA where there is one, else the CPU.
+
+    A CUDA device that this build of torch has no code for is passed over with a warning, or refused where it is asked for.
 
     Apple's GPU is used only when asked for (`mps`): it trains in the reference engine, which on small networks is slower than the CPU's
     compiled kernel, and it has no float64.
@@ -27,7 +36,7 @@ def choose_device(name: str | None) -> torch.device:
         UserError: there is no such device here.
     """
     if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return _default_device()
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -37,9 +46,40 @@ def choose_device(name: str | None) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise UserError(f"device '{name}': this machine has {count} CUDA devices. Give one of them, or cpu.")
+    if device.type == "cuda" and not _has_code(device):
+        raise UserError(f"device '{name}': {_without_code(device)}. Give cpu.")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError(f"device '{name}': this machine has no Apple GPU that torch can use. Give cpu.")
     return device
+
+
+def _default_device() -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda")
+    if _has_code(device):
+        return device
+    LOGGER.warning("%s: training on the CPU", _without_code(device))
+    return torch.device("cpu")
+
+
+def _has_code(device: torch.device) -> bool:
+    """Whether this build of torch has machine code for a CUDA device, or code that its driver compiles."""
+    major, minor = torch.cuda.get_device_capability(device)
+    for architecture in torch.cuda.get_arch_list():  # as sm_90, sm_90a, compute_120
+        kind, _, version = architecture.partition("_")
+        own_major, own_minor = divmod(int(version.rstrip("af")), 10)
+        if kind == "sm" and own_major == major and own_minor <= minor:
+            return True
+        if kind == "compute" and (own_major, own_minor) <= (major, minor):
+            return True
+    return False
+
+
+def _without_code(device: torch.device) -> str:
+    major, minor = torch.cuda.get_device_capability(device)
+    name = torch.cuda.get_device_name(device)
+    return f"{name} has compute capability {major}.{minor}, for which this build of torch has no code"
 
 
 def check_precision(precision: str, device: torch.device, engine: str = "auto") -> None:
@@ -48,12 +88,18 @@ def check_precision(precision: str, device: torch.device, engine: str = "auto") 
     Raises:
         UserError: names the precisions that can be given.
     """
-    fused = device.type == "cuda" and engine != "reference"
-    if precision in ("tf32", "bfloat16") and not fused:
-        raise UserError(
-            f"precision '{precision}': only the fused engine on CUDA has it; here the engine is {engine} and the device {device}. "
-            "Give float32 or float64."
-        )
+    if precision in REDUCED:
+        if device.type != "cuda" or engine not in ("auto", "fused"):
+            raise UserError(
+                f"precision '{precision}': only the fused engine on CUDA has it; here the engine is {engine} and the device {device}. "
+                "Give float32 or float64."
+            )
+        capability = torch.cuda.get_device_capability(device)
+        if capability < TENSOR_CORES:
+            raise UserError(
+                f"precision '{precision}': {torch.cuda.get_device_name(device)} (compute capability {capability[0]}.{capability[1]}) "
+                "does not have it, GPUs from 8.0 on do. Give float32 or float64."
+            )
     if precision == "float64" and device.type == "mps":
         raise UserError(
             "precision 'float64': Apple's GPU (mps) computes in float32 only. Give float32, or --device cpu."
@@ -176,11 +222,13 @@ def begin_worker(data: Data) -> None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is exhausted; torch raises a bare RuntimeError for it on a CPU."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    """Whether an error says that memory is exhausted; torch raises RuntimeErrors of several kinds for it."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in text for words in EXHAUSTED)
 
 
 def free_memory(data: Data) -> None:
     """Give a device's cached memory back; call it outside the `except`, whose traceback keeps tensors alive."""
     if data.training.inputs.is_cuda:
-        torch.cuda.empty_cache()
+        with RECORDING:
+            torch.cuda.empty_cache()

@@ -5,9 +5,10 @@ one. Threads train groups, each to its next evaluation, without the interpreter'
 thread, does the rest: it takes trials for free slots, opens groups, keeps the histories, hands in the runs. Only it talks to the
 source, so a source needs no locks.
 
-Out of memory: a group of several trials is halved and trained again from its start (evaluations that are recorded already are passed
-over: a run is a function of its specification), and that size is remembered; a trial that is the only one of its group ends in its
-outcome. A loss or metric of the user's own that raises an error divides a group in the same way, until the trial is alone that caused it.
+Out of memory: a group that other groups trained beside waits until fewer trials are in flight, and from then on no more are than those
+others. One that was alone on the device is halved, and that size is remembered; a trial that was alone ends in its outcome. Both are
+trained again from the start (evaluations that are recorded already are passed over: a run is a function of its specification). A loss or
+metric of the user's own that raises an error halves a group in the same way, until the trial is alone that caused it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -23,7 +24,16 @@ from hpsearch.training import TrialSource
 from hpsearch.training.devices import begin_worker, device_of, free_memory, one_thread, out_of_memory
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.own import OwnCodeFailed, failed_run, own_errors
-from hpsearch.training.progress import Evaluations, Progress, Stopping, TrialGroup, Window, Windows, out_of_memory_run
+from hpsearch.training.progress import (
+    Evaluations,
+    Progress,
+    Stopping,
+    TrialGroup,
+    Weights,
+    Window,
+    Windows,
+    out_of_memory_run,
+)
 from hpsearch.trial import TrialSpec
 
 POLL_SECONDS = 0.1  # after which the loop sees that it is to stop
@@ -105,6 +115,7 @@ class InFlight:
     plan: Plan
     progress: dict[int, Progress]
     future: "Future[Windows] | None" = field(default=None, repr=False)
+    alone: bool = True  # no other group was in flight while its present window trained
 
     @property
     def first_spec(self) -> TrialSpec:
@@ -118,6 +129,10 @@ class InFlight:
         updates = self.evaluations.updates if self.evaluations else 0
         parameters = sum(progress.parameters for progress in self.progress.values())
         return (spec.updates - updates) * spec.batch_size * parameters
+
+
+class Exhausted(Exception):
+    """Memory ran out where weights were copied."""
 
 
 class ConcurrentEngine:
@@ -137,21 +152,31 @@ class ConcurrentEngine:
     def run(self, source: TrialSource) -> None:
         """Train until the source has nothing left."""
         in_flight: list[InFlight] = []
+        waiting: list[InFlight] = []  # groups that are not open
         pool = ThreadPoolExecutor(self.threads, initializer=begin_worker, initargs=(self.data,))
         with one_thread(self.data), _shut_down(pool, in_flight):
             while True:
-                in_flight += self._fill(source, in_flight)
+                waiting += self._fill(source, [*in_flight, *waiting])
+                self._admit(waiting, in_flight)
                 self._submit(pool, in_flight, source)
                 if not in_flight or source.stopping:
                     return
                 done = _wait(in_flight, source)
                 for completed in [entry for entry in in_flight if entry.future in done]:
                     in_flight.remove(completed)
-                    in_flight += self._complete(completed, source)
+                    going_on = self._complete(completed, source, in_flight)
+                    (waiting if completed.evaluations is None else in_flight).extend(going_on)
 
-    def _fill(self, source: TrialSource, in_flight: Sequence[InFlight]) -> list[InFlight]:
-        """Fill free slots where a good part of them is free, since a group of one trial wastes a wide device."""
-        free = self.max_concurrency - sum(len(entry.progress) for entry in in_flight)
+    def _admit(self, waiting: list[InFlight], in_flight: list[InFlight]) -> None:
+        """Let groups train for which there are slots; where nothing is in flight, the first one whatever its size."""
+        for entry in list(waiting):
+            if not in_flight or _trials(in_flight) + len(entry.progress) <= self.max_concurrency:
+                waiting.remove(entry)
+                in_flight.append(entry)
+
+    def _fill(self, source: TrialSource, present: Sequence[InFlight]) -> list[InFlight]:
+        """Return groups for free slots where a good part of them is free, since a group of one trial wastes a wide device."""
+        free = self.max_concurrency - _trials(present)
         if free < max(1, int(self.max_concurrency * REFILL_SHARE)):
             return []
         plans: dict[tuple[object, ...], Plan] = {}
@@ -179,7 +204,9 @@ class ConcurrentEngine:
         """Have threads train the groups that wait, the longest first, so that cores end together."""
         for entry in sorted(in_flight, key=lambda entry: entry.work_left, reverse=True):
             if entry.future is None:
+                entry.alone = True
                 entry.future = pool.submit(self._advance, entry, lambda: source.stopping)
+            entry.alone = entry.alone and len(in_flight) == 1
 
     def _advance(self, entry: InFlight, stopping: Stopping) -> Windows:
         """Train a group to the next evaluation (on a thread of the pool)."""
@@ -190,36 +217,40 @@ class ConcurrentEngine:
         with own_errors(entry.first_spec, self.data):
             return entry.evaluations.advance(stopping)
 
-    def _complete(self, entry: InFlight, source: TrialSource) -> list[InFlight]:
-        """Take a group's windows; return what goes on."""
+    def _complete(self, entry: InFlight, source: TrialSource, others: Sequence[InFlight]) -> list[InFlight]:
+        """Take a group's windows; return what goes on, which is not open yet where the group's evaluations are None."""
         assert entry.future is not None
-        windows: Windows = None
         exhausted = False
         failed: OwnCodeFailed | None = None
         try:
             windows = entry.future.result()
+            if windows is None:
+                self._end_expired(entry, source)
+                return []
+            self._record(entry, windows, source)
         except OwnCodeFailed as error:
             failed = error.with_traceback(None)
+        except Exhausted:
+            exhausted = True
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
             exhausted = True
-        entry.future = None  # with its exception, whose traceback would keep tensors alive
+        finally:
+            entry.future = None  # with its exception, whose traceback would keep tensors alive
         if failed is not None:
             return self._split_failed(entry, failed, source)
         if exhausted:
-            return self._halve(entry, source)
-        if windows is None:
-            self._end_expired(entry, source)
-            return []
-        self._record(entry, windows, source)
+            return self._make_room(entry, source, others)
         return [entry] if entry.progress else []
 
     def _record(self, entry: InFlight, windows: Mapping[int, Window], source: TrialSource) -> None:
         """Record every trial's window, and drop the trials whose runs end."""
-        ended = [number for number, window in windows.items() if self._ends(entry, number, window, source)]
-        for number in ended:
-            del entry.progress[number]
+        ended: list[int] = []
+        for number, window in windows.items():
+            if self._ends(entry, number, window, source):
+                ended.append(number)
+                del entry.progress[number]
         if ended and entry.progress:
             assert entry.evaluations is not None
             entry.evaluations.group.drop(ended)
@@ -231,7 +262,7 @@ class ConcurrentEngine:
         assert evaluations is not None
         if len(progress.history) >= evaluations.done:
             return False  # recorded before memory ran out and the group was opened again
-        run = progress.record(window, lambda: evaluations.group.weights(number), source)
+        run = progress.record(window, lambda: _copied_weights(evaluations.group, number), source)
         if run is not None:
             source.finish(run)
         return run is not None
@@ -242,10 +273,14 @@ class ConcurrentEngine:
             for progress in entry.progress.values():
                 source.finish(progress.out_of_time())
 
-    def _halve(self, entry: InFlight, source: TrialSource) -> list[InFlight]:
-        """Open a group that did not fit again as two; a trial that was the only one ends."""
+    def _make_room(self, entry: InFlight, source: TrialSource, others: Sequence[InFlight]) -> list[InFlight]:
+        """Open a group that memory did not hold again: as it is where others were beside it, else as two; a trial alone ends."""
         entry.evaluations = None
         free_memory(self.data)
+        if not entry.alone:
+            held = _trials(others) or len(entry.progress)
+            self.max_concurrency = min(self.max_concurrency, held)
+            return [entry]
         spec = entry.first_spec
         if len(entry.progress) == 1:
             source.finish(out_of_memory_run(spec))
@@ -256,10 +291,29 @@ class ConcurrentEngine:
 
     def _split_failed(self, entry: InFlight, error: OwnCodeFailed, source: TrialSource) -> list[InFlight]:
         """Open a group in which code of the user's own failed again as two, to find the trial; one that was the only one ends."""
+        entry.evaluations = None
         if len(entry.progress) == 1:
             source.finish(failed_run(entry.first_spec, error))
             return []
         return _halves(entry)
+
+
+def _trials(groups: Sequence[InFlight]) -> int:
+    return sum(len(entry.progress) for entry in groups)
+
+
+def _copied_weights(group: TrialGroup, number: int) -> Weights:
+    """Return a copy of a trial's weights.
+
+    Raises:
+        Exhausted: memory does not hold it.
+    """
+    try:
+        return group.weights(number)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+    raise Exhausted
 
 
 def _halves(entry: InFlight) -> list[InFlight]:

@@ -115,6 +115,9 @@ class Progress:
         if diverged is not None:
             return self.run(Outcome.DIVERGED, diverged)
         loss, metric = window.score
+        best_so_far = self._best_so_far(loss, metric)
+        if best_so_far:
+            self.weights = weights()  # first: nothing is recorded where memory does not hold the copy
         evaluation = len(self.history) + 1
         update = self.spec.evaluate_at[evaluation - 1]
         self.history = self.history.append(
@@ -128,13 +131,18 @@ class Progress:
         )
         if self.value is None or is_better(metric, self.value, self.maximize):
             self.improved = evaluation
-        if self._best_so_far(loss, metric):
+        if best_so_far:
             self.best = evaluation
             self.value = metric
             self.loss = loss
-            self.weights = weights()
         outcome = self._outcome(evaluation, source)
-        return None if outcome is None else self.run(outcome)
+        if outcome is None:
+            return None
+        run = self.run(outcome)
+        if not self.spec.keep_last:
+            return run
+        last = self.weights if self.best == evaluation else weights()
+        return replace(run, last_weights=last)
 
     def run(self, outcome: Outcome, detail: str = "") -> TrainingRun:
         """Return the run; a failed one has no value and no weights."""

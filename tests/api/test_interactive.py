@@ -81,8 +81,8 @@ def test_in_words(found: SearchResult) -> None:
     assert text.startswith(f"SearchResult: one network (trial {found.best.trial}) of 3 trials, accuracy")
     assert f"trial {found.best.trial} of 3" in text
     assert "The test rows were used once, by the selected model." in text
-    assert "mean of 5 runs, 95 % interval" in text
-    assert "22 rows, 95 % interval" in text
+    assert "mean of 5 runs, 95 % interval over seeds" in text
+    assert "22 rows, 95 % interval over rows" in text
     html = found._repr_html_()
     assert (
         html.count("<circle") == len([v for v in found.trials["value"] if v is not None]) + 1

@@ -25,7 +25,22 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--tables",
         action="store_true",
-        help="compare what comes out instead: studies of real tables beside scikit-learn's models, in --rounds divisions of the rows",
+        help="compare what comes out instead: studies of real tables beside other models, in --rounds divisions of the rows; --vs adds "
+        "catboost and realmlp, and a --json FILE that is there is gone on with",
+    )
+    bench.add_argument(
+        "--table",
+        action="append",
+        metavar="NAME",
+        help="with --tables: a table of scikit-learn, or a folder with train.csv and test.csv, the target in the last column "
+        "(default: five of scikit-learn's)",
+    )
+    bench.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="SETTINGS",
+        help="with --tables: a study with other settings beside the default one, as 'search.trials=16 confirm.refit=false'",
     )
     bench.add_argument(
         "--workers", action="store_true", help="time one worker beside two instead, each a process with one thread"
@@ -62,9 +77,11 @@ def parser() -> argparse.ArgumentParser:
 def call(options: argparse.Namespace) -> None:
     """Measure and print the table."""
     if options.tables:
-        from tests.benchmarks.quality import show_quality
+        from tests.benchmarks.quality import measure_quality, show_quality
+        from tests.benchmarks.quality_tables import TABLES
 
-        show_quality(options.rounds)
+        tables = options.table or TABLES
+        show_quality(measure_quality(options.rounds, tables, options.vs or (), options.variant, options.json))
         return
     if options.workers or options.overhead:
         _show_rows(options)

@@ -1,17 +1,16 @@
-"""What comes out: a study's chosen network beside scikit-learn's models with their defaults, on the same test rows of real tables.
+"""What comes out: a study's selected model beside other people's models, on the same test rows of real tables.
 
-Each table is divided anew for every round, test rows in equal shares of the classes; rivals learn from all other rows, a study trains on
-a part of them and validates on the rest. Nothing that a contestant decides sees a test row.
+Each table is divided anew for every round, test rows in equal shares of the classes; a folder with `train.csv` and `test.csv` has its own
+test rows, and a round is then another seed alone. Rivals learn from all other rows, a study trains on a part of them and validates on the
+rest. Nothing that a contestant decides sees a test row. Rows that a file of figures has already are not measured again.
 """
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -19,159 +18,124 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hpsearch.config import find_study, read_config
-from hpsearch.data.assemble import assemble
-from hpsearch.data.cells import Raw
-from hpsearch.data.metrics import METRICS
-from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.errors import UserError
-from hpsearch.searching.opening import open_study
-from hpsearch.searching.run_options import RunOptions, prepare_engine
-from hpsearch.searching.study import run_study
-from hpsearch.statistics.paired import paired_difference
-from hpsearch.storage.urls import sqlite_url
+from hpsearch.files import write_file
+from tests.benchmarks.quality_contestants import OURS, Contestant, contestants
+from tests.benchmarks.quality_tables import TABLES, Division, divided
 
-TABLES = ("breast_cancer", "wine", "iris", "diabetes", "digits")
 PAGE = 160  # columns of text where the output is no terminal
-TEST = 0.2  # share of rows
-OURS, NETWORK = "hpsearch", "MLP"
+RESAMPLES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """A table divided once: every contestant's metric on the test rows, and its seconds."""
+class Entry:
+    """A contestant on a table divided once: `score` is accuracy or R², `loss` log loss or RMSE, `seconds` those of the processor."""
 
     table: str
-    metric: str
-    maximize: bool
     seed: int
-    values: Mapping[str, float]
-    seconds: Mapping[str, float]
+    contestant: str
+    score: float
+    loss: float
+    seconds: float
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """What is measured once."""
+        return self.table, self.seed, self.contestant
 
 
-def rounds(tables: Sequence[str], count: int, trials: int | None) -> Iterator[Round]:
-    """Yield each round of each table as it is done; `trials` of a study, None for the default."""
-    for table in tables:
-        for seed in range(count):
-            yield _round(table, seed, trials)
-
-
-def show_quality(count: int) -> None:
-    """Run the rounds of all tables and print what comes out."""
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = PAGE
-    console.print(quality(count))
-
-
-def quality(count: int, trials: int | None = None, tables: Sequence[str] = TABLES) -> Table:
-    """Run the rounds and return their means: the metric on the test rows, how far ahead of the network, seconds of a study.
+def measure_quality(
+    count: int,
+    tables: Sequence[str] = TABLES,
+    rivals: Sequence[str] = (),
+    variants: Sequence[str] = (),
+    file: str | None = None,
+) -> list[Entry]:
+    """Return the entries of all rounds, those that the file has among them; it is written after each.
 
     Raises:
-        UserError: fewer than one round.
+        UserError: fewer than one round, no such table or rival, or one that is not installed.
     """
     if count < 1:
         raise UserError(f"--rounds {count}: a number from 1 expected.")
-    done: dict[str, list[Round]] = {}
-    for found in rounds(tables, count, trials):
-        done.setdefault(found.table, []).append(found)
-    shown = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, caption=_caption(count), caption_justify="left", caption_style=""
-    )
-    contestants = list(next(iter(done.values()))[0].values)
-    for head in ("data", "metric", *contestants, f"{OURS} − MLP (95 %)", "seconds"):
-        shown.add_column(head, justify="left" if head in ("data", "metric") else "right")
-    for table, found_rounds in done.items():
-        shown.add_row(table, found_rounds[0].metric, *_cells(found_rounds, contestants))
+    known = _read(file)
+    asked = contestants(rivals, variants)
+    entries = []
+    for table in tables:
+        for seed in range(count):
+            division = divided(table, seed)
+            for name, contestant in asked.items():
+                entry = known.get((division.name, seed, name)) or _measured(division, seed, name, contestant)
+                known[entry.key] = entry
+                entries.append(entry)
+                if file is not None:
+                    write_file(Path(file), json.dumps([asdict(one) for one in known.values()], indent=1) + "\n")
+    return entries
+
+
+def _read(file: str | None) -> dict[tuple[str, int, str], Entry]:
+    if file is None or not Path(file).is_file():
+        return {}
+    entries = [Entry(**row) for row in json.loads(Path(file).read_text())]
+    return {entry.key: entry for entry in entries}
+
+
+def _measured(division: Division, seed: int, name: str, contestant: Contestant) -> Entry:
+    start = process_time()
+    predictions = contestant(division, seed)
+    seconds = process_time() - start
+    return Entry(division.name, seed, name, *division.judge(predictions), seconds)
+
+
+def show_quality(entries: Sequence[Entry]) -> None:
+    """Print the scores, and the ranks by score and by loss."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = PAGE
+    console.print(table_of(entries))
+
+
+def table_of(entries: Sequence[Entry]) -> Table:
+    """Return the means of the rounds: of each table score, loss and processor seconds, and of all tables the ranks."""
+    names = [*dict.fromkeys(entry.contestant for entry in entries)]
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, caption=_caption(entries), caption_justify="left")
+    for head in ("data", "figure", *names):
+        shown.add_column(head, justify="left" if head in ("data", "figure") else "right")
+    for table in dict.fromkeys(entry.table for entry in entries):
+        for figure, digits in (("score", 4), ("loss", 4), ("seconds", 0)):
+            means = [_mean(entries, table, name, figure) for name in names]
+            shown.add_row(table * (figure == "score"), figure, *(f"{mean:.{digits}f}" for mean in means))
+    for figure in ("score", "loss"):
+        ranks = mean_ranks(entries, figure)
+        cells = (f"{mean:.2f} ({low:.2f} to {high:.2f})" for mean, low, high in map(ranks.__getitem__, names))
+        shown.add_row("all", f"mean rank by {figure}", *cells)
     return shown
 
 
-def _cells(found: Sequence[Round], contestants: Sequence[str]) -> Iterator[str]:
-    """Yield the means of the contestants, how far ahead of scikit-learn's network ours is, and the seconds of a study."""
-    for name in contestants:
-        yield f"{fmean(one.values[name] for one in found):.3f}"
-    ahead = paired_difference([one.values[OURS] for one in found], [one.values[NETWORK] for one in found])
-    bounds = f" ({ahead.low:+.3f} to {ahead.high:+.3f})" if isfinite(ahead.low) else ""
-    yield f"{ahead.value:+.3f}{bounds}"
-    yield f"{fmean(one.seconds[OURS] for one in found):.0f}"
+def _mean(entries: Sequence[Entry], table: str, name: str, figure: str) -> float:
+    return fmean(getattr(one, figure) for one in entries if (one.table, one.contestant) == (table, name))
 
 
-def _caption(count: int) -> str:
+def mean_ranks(entries: Sequence[Entry], figure: str) -> Mapping[str, tuple[float, float, float]]:
+    """Return each contestant's mean rank by `score` or `loss` (1 is best; equals share theirs), with a 95 % interval over tables."""
+    from scipy.stats import rankdata
+
+    names = [*dict.fromkeys(entry.contestant for entry in entries)]
+    sign = -1 if figure == "score" else 1
+    by_table: dict[str, list[Any]] = {}
+    for table, seed in dict.fromkeys((entry.table, entry.seed) for entry in entries):
+        values = {one.contestant: getattr(one, figure) for one in entries if (one.table, one.seed) == (table, seed)}
+        by_table.setdefault(table, []).append(rankdata([sign * values[name] for name in names]))
+    means = np.array([np.mean(ranks, axis=0) for ranks in by_table.values()])  # [tables, contestants]
+    draws = np.random.default_rng(0).integers(len(means), size=(RESAMPLES, len(means)))
+    low, high = np.quantile(means[draws].mean(axis=1), [0.025, 0.975], axis=0)
+    return {name: (means[:, i].mean(), low[i], high[i]) for i, name in enumerate(names)}
+
+
+def _caption(entries: Sequence[Entry]) -> str:
+    rounds = 1 + max(entry.seed for entry in entries)
     return (
-        f"Means over {count} divisions, a fifth of the rows for the test in each. The others are scikit-learn's, with their defaults, on "
-        "all other\nrows: logistic regression or Ridge, MLPClassifier or MLPRegressor, HistGradientBoosting; scaled: after a "
-        "StandardScaler.\nThe interval is a bootstrap over divisions, which share rows: the least that is uncertain."
+        f"Means over {rounds} rounds. score: accuracy or R²; loss: log loss or RMSE; seconds of the processor, all threads together. "
+        f"{OURS}: the\nstudy `table`; the others have their defaults and learn from all rows but the test rows; scaled: after a "
+        "StandardScaler. The intervals of ranks\nare a bootstrap over tables."
     )
-
-
-def _round(table: str, seed: int, trials: int | None) -> Round:
-    import sklearn.datasets
-    from sklearn.model_selection import train_test_split
-
-    options = {"scaled": False} if table == "diabetes" else {}
-    bunch = getattr(sklearn.datasets, f"load_{table}")(**options)
-    regression = table == "diabetes"
-    learn, test = train_test_split(
-        np.arange(len(bunch.target)), test_size=TEST, random_state=seed, stratify=None if regression else bunch.target
-    )
-    metric = METRICS["r2" if regression else "accuracy"]
-    contestants: dict[str, Callable[[], float]] = {
-        OURS: lambda: _ours(bunch, learn, test, table, metric.name, seed, trials)
-    }
-    for name, model in _rivals(regression, seed).items():
-        contestants[name] = lambda model=model: _theirs(model, bunch, learn, test)  # type: ignore[misc]
-    values, seconds = {}, {}
-    for name, contestant in contestants.items():
-        start = perf_counter()
-        values[name], seconds[name] = contestant(), perf_counter() - start
-    return Round(table, metric.name, metric.direction == "maximize", seed, values, seconds)
-
-
-def _rivals(regression: bool, seed: int) -> dict[str, Any]:
-    """Return scikit-learn's models with their defaults; networks and linear models also after standardising, which they profit from."""
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-    from sklearn.linear_model import LogisticRegression, Ridge
-    from sklearn.neural_network import MLPClassifier, MLPRegressor
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    linear, network, boosting = (
-        (Ridge(), MLPRegressor(random_state=seed), HistGradientBoostingRegressor(random_state=seed))
-        if regression
-        else (
-            LogisticRegression(),
-            MLPClassifier(random_state=seed),
-            HistGradientBoostingClassifier(random_state=seed),
-        )
-    )
-    return {
-        "linear": linear,
-        "linear, scaled": make_pipeline(StandardScaler(), linear),
-        NETWORK: network,
-        "MLP, scaled": make_pipeline(StandardScaler(), network),
-        "boosting": boosting,
-    }
-
-
-def _theirs(model: Any, bunch: Any, learn: Any, test: Any) -> float:
-    """Return a model's accuracy or R² on the test rows, which is what its `score` is."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # defaults stop at their number of iterations, and say so
-        return float(model.fit(bunch.data[learn], bunch.target[learn]).score(bunch.data[test], bunch.target[test]))
-
-
-def _ours(bunch: Any, learn: Any, test: Any, table: str, metric: str, seed: int, trials: int | None) -> float:
-    """Return the metric on the test rows of the network that a study of this table chooses."""
-    order = np.concatenate([learn, test])
-    names = tuple(map(str, getattr(bunch, "target_names", ()))) if metric == "accuracy" else ()
-    raw = Raw(bunch.data[order], bunch.target[order], "scikit-learn", names, given_test=len(test))
-    overrides = [("data.name", table), ("study.seed", seed), ("search.metric", metric)]
-    overrides += [("search.trials", trials)] if trials else []
-    config = read_config(find_study("table"), overrides)
-    data = assemble(raw, table, table, TaskOptions(metric=metric), SplitOptions(seed, folds=config.folds))
-    with TemporaryDirectory() as folder:
-        run_options = RunOptions(Path(folder), sqlite_url(Path(folder) / "study.db"), "cpu")
-        with open_study(config, run_options, data) as study:
-            engine = prepare_engine(config, run_options, data)
-            result = run_study(study, engine)
-    return float(result["test"]["value"])  # of the model that is kept

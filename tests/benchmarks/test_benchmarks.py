@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from sklearn.datasets import load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -32,6 +33,8 @@ from tests.benchmarks import (
     machine,
     measuring,
     overhead,
+    quality,
+    quality_contestants,
     read_scope,
     scaling,
     workload,
@@ -458,17 +461,31 @@ def test_contestants_have_titles() -> None:
 
 
 @pytest.mark.slow
-def test_tables_beside_scikit_learn() -> None:
-    """Each contestant's metric is that of scikit-learn's own call on the same rows, and the table has a row for each data set."""
-    from tests.benchmarks.quality import quality, rounds
-
-    (found,) = rounds(["wine"], 1, 2)
+def test_tables_beside_scikit_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A contestant's figures are those of scikit-learn's own call on the same rows; what a file has is not measured again."""
+    everyone = quality_contestants.contestants(variants=["search.trials=2"])
+    two = {name: everyone[name] for name in ("hpsearch search.trials=2", "boosting")}
+    monkeypatch.setattr(quality, "contestants", lambda *asked: two)
+    file = tmp_path / "figures.json"
+    entries = quality.measure_quality(1, ["wine"], file=str(file))
+    ours, boosting = entries
     inputs, target = load_wine(return_X_y=True)
     learn, test = train_test_split(np.arange(178), test_size=0.2, random_state=0, stratify=target)
-    boosting = HistGradientBoostingClassifier(random_state=0).fit(inputs[learn], target[learn])
-    assert found.values["boosting"] == boosting.score(inputs[test], target[test])
-    assert found.values["hpsearch"] * len(test) == pytest.approx(round(found.values["hpsearch"] * len(test)))
-    assert quality(1, 2, ["wine"]).row_count == 1
+    model = HistGradientBoostingClassifier(random_state=0).fit(inputs[learn], target[learn])
+    assert boosting.score == model.score(inputs[test], target[test])
+    assert boosting.loss == pytest.approx(log_loss(target[test], model.predict_proba(inputs[test])))
+    assert ours.score * len(test) == pytest.approx(round(ours.score * len(test)))
+    monkeypatch.setattr(quality, "contestants", lambda *asked: dict.fromkeys(two))  # nobody to ask
+    assert quality.measure_quality(1, ["wine"], file=str(file)) == entries
+    assert quality.table_of(entries).row_count == 5
+
+
+def test_ranks_are_shared_by_equals() -> None:
+    """The best score and the lowest loss have rank 1, equals the mean of their ranks; the interval is that of the tables' means."""
+    rows = [("a", "x", 0.9, 0.3), ("a", "y", 0.8, 0.2), ("b", "x", 0.7, 0.5), ("b", "y", 0.7, 0.1)]
+    entries = [quality.Entry(table, 0, name, score, loss, 1.0) for table, name, score, loss in rows]
+    assert quality.mean_ranks(entries, "score") == {"x": (1.25, 1.0, 1.5), "y": (1.75, 1.5, 2.0)}
+    assert quality.mean_ranks(entries, "loss") == {"x": (2.0, 2.0, 2.0), "y": (1.0, 1.0, 1.0)}
 
 
 def test_no_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

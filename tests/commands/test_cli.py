@@ -65,7 +65,7 @@ def test_run_makes_everything(study: Path, capsys: pytest.CaptureFixture[str]) -
         "best accuracy",
         "test",
         "training the best 3 trials again on fresh seeds: 15 runs",
-        "on fresh seeds (mean of 5, 95 % interval",
+        "on fresh seeds (mean of 5, 95 % interval over seeds",
         "the search's best was",
         "report",
     ):

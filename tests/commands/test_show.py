@@ -113,7 +113,7 @@ def test_a_study_is_shown(reports: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert main(["show", source, "--reports", str(reports)]) == 0
         printed = capsys.readouterr().out
         assert printed.startswith("iris: hyperparameter search, finished\n")
-        for words in ("test rows (95 % interval", "By batch size", "full batch (GD)", "compare iris"):
+        for words in ("test rows (95 % interval over rows", "By batch size", "full batch (GD)", "compare iris"):
             assert words in printed
         assert (
             f"python -m hpsearch predict {'iris' if '://' in source else source} new.csv --reports {reports}" in printed

@@ -1,14 +1,16 @@
 """Evidence of learning rates, quality and tuning: by hand, by brute force, and against what the synthetic record was made with."""
 
 from dataclasses import replace
-from itertools import combinations, pairwise, product
+from itertools import combinations, pairwise
 from math import inf, log2
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from hpsearch.comparison.analysis.quality import limits, quality, reference
+from hpsearch.comparison.analysis.quality import limits, quality
 from hpsearch.comparison.analysis.tuning import WorkingRange, rates, tuning
+from hpsearch.statistics import Estimate
 from hpsearch.statistics.tuning import RateClass
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
 from hpsearch.trial import History
@@ -194,9 +196,8 @@ def test_quality_by_hand() -> None:
     assert gap is not None
     assert gap.value == pytest.approx(differences.mean())
     assert gap.low < gap.value < gap.high
-    flips = [abs(np.dot(signs, differences)) for signs in product((-1, 1), repeat=3)]
-    share = np.mean([value >= abs(differences.sum()) - 1e-12 for value in flips])
-    assert large.within["full"].p == pytest.approx(share)  # Holm leaves a single p-value as it is
+    expected = stats.ttest_1samp(differences, 0).pvalue
+    assert large.within["full"].p == pytest.approx(expected)  # Holm leaves a single p-value as it is
     assert (small.scores["test"].value, large.scores["test"].value) == (0.8, 0.7)
     assert small.level == 1 / 20  # what the larger batches reach, at update 20
     assert large.gap is not None
@@ -204,17 +205,39 @@ def test_quality_by_hand() -> None:
 
 
 def test_holm_counts_the_batch_sizes() -> None:
-    """With three comparisons alike in sign for all 6 seeds, every adjusted p-value is three times the exact one, 2 / 2^6."""
-    for arm in quality(comparisons.comparison())[1:]:
-        if arm.batch_size != arm.reference:
-            assert arm.within["updates"].p == pytest.approx(3 * 2 / 64)
+    """Of three comparisons the least p-value is three times that of its own test, and each is below 5 % in its own turn."""
+    record = comparisons.comparison()
+    found = {arm.batch_size: arm.within["updates"] for arm in quality(record) if arm.within["updates"].difference}
+    assert len(found) == 3
+    adjusted = min(one.p for one in found.values() if one.p is not None)
+    alone = min(_p_of(one.difference) for one in found.values() if one.difference)
+    assert adjusted == pytest.approx(3 * alone)
 
 
-def test_the_reference_is_the_nearest_to_32() -> None:
-    """Nearest in octaves, not in rows."""
-    assert reference([1, 8, 128, 1024]) == 8  # two octaves each, the first
-    assert reference([1, 10, 90]) == 90
-    assert reference([1, 16, 64, 512]) == 16
+def _p_of(difference: Estimate) -> float:
+    """The p-value of Student's test over 6 seeds that has such an interval."""
+    error = (difference.high - difference.value) / stats.t.ppf(0.975, 5)
+    return float(2 * stats.t.sf(abs(difference.value) / error, 5))
+
+
+def test_p_values_and_intervals_are_of_one_test() -> None:
+    """With two arms, so one comparison, the p-value is below 5 % exactly where the interval leaves 0 out, with divisions and without."""
+    for divisions in (1, 5):
+        for seed in range(40):
+            generator = np.random.default_rng(seed)
+            record = by_hand()
+            arms = []
+            for arm in record.arms:
+                assert arm.best is not None
+                values = enumerate(generator.normal(0.5, 0.1, 8))
+                first = arm.best.runs[0]
+                runs = [replace(first, number=number, history=history([10], [value])) for number, value in values]
+                arms.append(replace(arm, best=replace(arm.best, runs=tuple(runs))))
+            changed = replace(record, arms=tuple(arms), data={**record.data, "divisions": divisions})
+            within = quality(changed)[1].within["full"]
+            assert within.difference is not None
+            assert within.p is not None
+            assert (within.p < 0.05) == (within.difference.low > 0 or within.difference.high < 0)
 
 
 def test_a_run_that_only_diverged_is_the_worst() -> None:

@@ -3,15 +3,19 @@
 from dataclasses import replace
 from math import inf, log2
 
-import numpy as np
 import pytest
 
+from hpsearch.comparison.analysis.contrasts import reference_size, three_times
+from hpsearch.comparison.analysis.measured import three_regimes
+from hpsearch.comparison.analysis.quality import quality
 from hpsearch.comparison.analysis.times import (
     PLAIN,
     PRODUCT,
     SHALLUE_MNIST,
     curve,
     learning_rate,
+    mini_batch,
+    nearest_size,
     regimes,
     scaling,
     shallue_steps,
@@ -145,15 +149,33 @@ def test_scaling_uses_the_seeds_in_common() -> None:
     assert scaling(record, "adam") is None
 
 
-def test_regimes_are_the_ends_and_the_best_balance_between() -> None:
-    """The middle regime has the fewest updates times epochs, the nearest to the critical batch size of 60, whatever the seconds are."""
+def test_the_mini_batch_is_the_nearest_to_the_critical_batch_size() -> None:
+    """It follows from the fit of all batch sizes, not from the quickest run: of those between the ends, and of those that reached."""
     record = comparisons.comparison(batch_sizes=(1, 2, 8, 64, 1024))
-    products = {arm.batch_size: np.median(arm.costs[PRODUCT].values) for arm in times(record)[1:-1]}
-    assert min(products, key=lambda size: products[size]) == 64
     assert regimes(record, "sgd") == (1, 64, 1024)
-    assert regimes(replace(record, target=0.9999), "sgd") == (1, 8, 1024)
+    far = comparisons.comparison(batch_sizes=(1, 2, 8, 256, 1024))  # 256 is 2.1 octaves away from 60, 8 is 2.9
+    assert regimes(far, "sgd") == (1, 256, 1024)
+    assert mini_batch(replace(record, arms=record.arms[::-1]), "sgd") == 64
     assert regimes(comparisons.comparison(batch_sizes=(1, 1024)), "sgd") is None
-    assert regimes(replace(record, target=None), "sgd") is None
+    assert mini_batch(replace(record, target=None), "sgd") is None
+
+
+def test_without_a_critical_batch_size_the_mini_batch_is_the_usual_one() -> None:
+    """Where no run reached the target there is no fit, and the one nearest to 32 in octaves, not in rows, stands for mini-batches."""
+    record = comparisons.comparison(batch_sizes=(1, 8, 64, 256, 1024), target=0.9999)
+    assert scaling(record, "sgd") is None
+    assert mini_batch(record, "sgd") == 64
+    assert [nearest_size(sizes) for sizes in ((1, 8, 128, 1024), (1, 10, 90), (1, 16, 64, 512))] == [8, 90, 16]
+
+
+def test_verdicts_page_and_figures_name_one_mini_batch() -> None:
+    """The arms of verdicts on time, the reference of quality and the curves that are drawn are those of one rule."""
+    record = comparisons.comparison(batch_sizes=(1, 8, 32, 64, 1024))
+    arms = three_times(record)
+    assert arms is not None
+    assert tuple(arm.batch_size for arm in arms) == regimes(record, "sgd") == (1, 64, 1024)
+    assert {arm.reference for arm in quality(record)} == {reference_size(record)} == {64}
+    assert [arm.batch_size for arm in three_regimes(record, "sgd", record.arms)] == [1, 64, 1024]
 
 
 def test_a_fixed_learning_rate_is_found() -> None:

@@ -4,16 +4,29 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict, replace
 from functools import cache
 from math import sqrt
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hpsearch.comparison.escape import TESTS, Settings, cells, run_all
-from hpsearch.comparison.escape.cells import DIVERGED, ESCAPED, OTHER, STUCK, CellCounts
+from hpsearch.comparison.escape import TESTS, Settings, cells, run_all, teacher
+from hpsearch.comparison.escape.cells import (
+    CHUNK,
+    DIVERGED,
+    ESCAPED,
+    OTHER,
+    STUCK,
+    CellCounts,
+    Halted,
+    Watch,
+    in_chunks,
+    parallel,
+)
 from hpsearch.comparison.escape.dead_relu import STARTS, DeadSettings, example_inputs, passages
 from hpsearch.comparison.escape.streams import keys
 from hpsearch.comparison.escape.student import polish
@@ -21,8 +34,8 @@ from hpsearch.comparison.escape.teacher import (
     TeacherSettings,
     best_settings,
     descend,
+    gaussian_noise,
     label,
-    noise_factor,
     teacher_test,
 )
 from tests.support.escape_sizes import quick
@@ -135,7 +148,7 @@ def test_gd_minima_are_certified() -> None:
 def test_a_network_without_bad_minima_gives_empty_cells() -> None:
     """Two units have no bad minimum that GD finds, so that every cell of a bad start counts nobody, and says so."""
     settings = replace(quick().teacher, units=2, starts=4, marks=(10,), examples=20)
-    found = teacher_test(settings, lambda *done: None)
+    found = teacher_test(settings, Watch())
     assert (found["minima"]["global"], found["minima"]["spurious"]) == (4, 0)
     table = found["cells"]
     assert {seeds for seeds, start in zip(table["seeds"], table["start"], strict=True) if start == "bad"} == {0}
@@ -197,13 +210,13 @@ def test_frozen_noise_is_as_strong_as_sgd_s_at_the_minimum() -> None:
     settings = quick().teacher
     minimum = next(m for m in (descend(start, settings) for start in range(8)) if m.kind == "spurious")
     frozen, isotropic, none = (
-        noise_factor(cells.EscapeArm(method, "bad", 0.1, 4), minimum) for method in ("frozen", "isotropic", "gd")
+        gaussian_noise(cells.EscapeArm(method, "bad", 0.1, 4), minimum) for method in ("frozen", "isotropic", "gd")
     )
     covariance = minimum.factor.T @ minimum.factor
-    assert frozen.T @ frozen == pytest.approx(covariance / 4)
-    assert np.trace(isotropic.T @ isotropic) == pytest.approx(minimum.trace / 4)
-    assert isotropic == pytest.approx(isotropic[0, 0] * np.eye(100))
-    assert none.shape == (0, 100)
+    assert frozen[0].T @ frozen[0] == pytest.approx(covariance / 4)
+    assert 100 * isotropic[1] ** 2 == pytest.approx(minimum.trace / 4)
+    assert isotropic[0].shape == none[0].shape == (0, 100)
+    assert frozen[1] == none[1] == 0
 
 
 def test_only_what_changed_is_run_again() -> None:
@@ -234,7 +247,7 @@ def test_the_network_is_left_in_a_window_only() -> None:
         marks=(500,),
         examples=10_000,
     )
-    table = teacher_test(settings, lambda *done: None)["cells"]
+    table = teacher_test(settings, Watch())["cells"]
     found = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
     sgd = {r["learning_rate"]: r for r in found if (r["method"], r["start"], r["budget"]) == ("sgd", "bad", "examples")}
     gd = {r["learning_rate"]: r for r in found if (r["method"], r["start"]) == ("gd", "bad")}
@@ -266,6 +279,82 @@ def test_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     alone = run_all(small, lambda *done: None)
     assert {t: a["cells"] for t, a in several.items()} == {t: a["cells"] for t, a in alone.items()}
+
+
+def without_end(watch: Watch) -> None:
+    """A part that ends only because it looks at its watch."""
+    while True:
+        watch.check()
+        time.sleep(0.001)
+
+
+def test_what_asks_to_stop_ends_running_parts() -> None:
+    """Once the watch says so the parts that run end, none begins, and the caller learns of it."""
+    started: list[int] = []
+    asked = Event()
+    watch = Watch(stopping=asked.is_set)
+
+    def part(number: int) -> None:
+        started.append(number)
+        asked.set()
+        without_end(watch)
+
+    with pytest.raises(Halted):
+        parallel(part, range(100), watch)
+    assert len(started) <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize("where", ["in a part", "outside, as a signal"])
+def test_an_exception_ends_running_parts(where: str) -> None:
+    """An error in one part, or an exception that a signal raises in the waiting thread, does not wait for the others' ends."""
+
+    def show(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    watch = Watch(show)
+
+    def part(number: int) -> None:
+        if number == 0 and where == "in a part":
+            raise KeyboardInterrupt
+        if number:
+            without_end(watch)
+
+    with pytest.raises(KeyboardInterrupt):
+        parallel(part, range(4), watch)
+
+
+def test_runs_of_an_arm_come_in_chunks() -> None:
+    """All runs of an arm are put together in their order, and the watch is looked at before each few of them."""
+    stream = keys(2 * CHUNK + 3, "chunks")
+    seen: list[int] = []
+
+    def passages(part: Any) -> tuple[Any, Any]:
+        seen.append(part.size)
+        return part, np.stack([part, part], axis=1)
+
+    times, found = in_chunks(passages, stream, Watch())
+    assert seen == [CHUNK, CHUNK, 3]
+    assert np.array_equal(times, stream)
+    assert np.array_equal(found, np.stack([stream, stream], axis=1))
+    with pytest.raises(Halted):
+        in_chunks(passages, stream, Watch(stopping=lambda: len(seen) > 4))
+    assert seen[3:] == [CHUNK, CHUNK]
+
+
+def test_a_run_that_stands_still_is_polished_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends that are the same weights have one class, found once; the watch is looked at before each."""
+    polished: list[float] = []
+
+    def label_of(end: Any, minimum: Any, settings: Any) -> int:
+        polished.append(float(end[0, 0]))
+        return STUCK if end[0, 0] < 2 else DIVERGED
+
+    monkeypatch.setattr(teacher, "label", label_of)
+    weights = np.array([[[1.0]], [[1.0]], [[2.0]], [[np.nan]], [[np.nan]]])
+    found = teacher.labels_of(weights, None, TeacherSettings(), Watch())  # type: ignore[arg-type]
+    assert found == [STUCK, STUCK, DIVERGED, DIVERGED, DIVERGED]
+    assert polished[:2] == [1, 2]
+    assert len(polished) == 3
 
 
 def test_labels_are_all_used() -> None:

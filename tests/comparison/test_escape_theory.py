@@ -126,9 +126,9 @@ def test_gaussian_noise_has_the_covariance_of_its_factor(networks: tuple[np.ndar
     start, teacher = networks
     factor = np.random.default_rng(3).normal(size=(12, 12))
     mark = np.array([1])
-    plain = student.noisy_descent(start, teacher, np.uint64(0), 0.1, np.empty((0, 12)), mark)[0]
+    plain = student.noisy_descent(start, teacher, np.uint64(0), 0.1, np.empty((0, 12)), 0.0, mark)[0]
     keys = streams.keys(4_000, "noise")
-    moved = np.array([student.noisy_descent(start, teacher, key, 0.1, factor, mark)[0].ravel() for key in keys])
+    moved = np.array([student.noisy_descent(start, teacher, key, 0.1, factor, 0.0, mark)[0].ravel() for key in keys])
     expected = 0.01 * factor.T @ factor
     spread = np.sqrt(np.diag(expected) / len(keys))
     assert np.abs((moved.mean(0) - plain.ravel()) / spread).max() < 4.5
@@ -140,9 +140,30 @@ def test_descent_that_has_arrived_stays() -> None:
     teacher = np.eye(3)
     arrived = student.polish(np.eye(3) + 0.1, teacher, 0.3, 5_000, 1e-10)[0]
     marks = np.array([5, 50])
-    still = student.noisy_descent(arrived, teacher, np.uint64(0), 0.1, np.empty((0, 9)), marks)
+    still = student.noisy_descent(arrived, teacher, np.uint64(0), 0.1, np.empty((0, 9)), 0.0, marks)
     assert (still == arrived).all()
-    moving = student.noisy_descent(arrived, teacher, np.uint64(0), 0.1, 0.01 * np.eye(9), marks)
+    moving = student.noisy_descent(arrived, teacher, np.uint64(0), 0.1, 0.01 * np.eye(9), 0.0, marks)
+    assert (moving[0] != moving[1]).all()
+
+
+def test_noise_alike_in_all_directions_needs_no_factor(networks: tuple[np.ndarray, np.ndarray]) -> None:
+    """A deviation gives the run that a multiple of the identity gives as a factor, bit for bit."""
+    start, teacher = networks
+    marks = np.array([1, 30])
+    by_factor = student.noisy_descent(start, teacher, np.uint64(4), 0.1, 0.02 * np.eye(12), 0.0, marks)
+    by_deviation = student.noisy_descent(start, teacher, np.uint64(4), 0.1, np.empty((0, 12)), 0.02, marks)
+    assert np.array_equal(by_factor, by_deviation)
+
+
+def test_sgd_that_has_arrived_stays() -> None:
+    """At a global minimum SGD ends, for every later mark, in a moment what would take years; elsewhere its noise goes on."""
+    teacher = np.eye(3)
+    marks = np.array([10**12, 2_000, 10**13])
+    arrived = student.sample_descent(np.eye(3)[::-1] + 1e-3, teacher, np.uint64(1), 0.1, 4, marks)
+    assert (arrived == arrived[0]).all()
+    assert arrived[0] == pytest.approx(np.eye(3)[::-1], abs=1e-11)
+    bad = student.polish(np.array([[0.3, 0.2, 0.1]]), teacher, 0.3, 5_000, 1e-10)[0]
+    moving = student.sample_descent(bad, teacher, np.uint64(1), 0.01, 4, np.array([1_000, 2_000]))
     assert (moving[0] != moving[1]).all()
 
 

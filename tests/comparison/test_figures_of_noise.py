@@ -3,12 +3,14 @@
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 from math import inf, log
 from typing import Any
 
 import plotly.graph_objects as go
 import pytest
 
+from hpsearch.comparison.analysis.bowl import CONDITIONS, bowls
 from hpsearch.comparison.analysis.escape import courses
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure, tiles
 from hpsearch.comparison.figures.appearance import regime_color
@@ -96,8 +98,11 @@ def test_every_figure_says_something_of_every_record(
 def test_nothing_is_drawn_from_nothing(name: str) -> None:
     """Without measurements, minima or a model every figure is None, and its reading says so."""
     record = without_winners()
+    if name == "textbook":  # its bowls need nothing
+        record = replace(record, arms=())
+    else:
+        assert FIGURES[name].reading(record, EN) == EN(f"figure.{name}.thin")
     assert FIGURES[name].draw(record, EN) is None
-    assert FIGURES[name].reading(record, EN) == EN(f"figure.{name}.thin")
     assert not FIGURES[name].numbers(record)
 
 
@@ -408,22 +413,41 @@ def test_the_dead_unit_is_left_by_nobody() -> None:
     assert "this test is broken" in FIGURES["escape_dead"].reading(full(minima=minima), EN)
 
 
-def test_the_textbook_s_frames_grow_the_paths() -> None:
-    """Whole at first; the first frame has each path's start alone, the last all of them, and the slider a step for each frame."""
+def test_the_textbook_has_every_bowl_and_the_data() -> None:
+    """An option for each condition number and one for the data; a bowl's paths have a point for every update, the start included."""
     figure = drawn("textbook", full())
-    ways = [trace for trace in figure.data if trace.type == "scatter" and trace.mode == "lines+markers"]
-    assert [trace.name for trace in ways] == ["SGD", "mini-batch 32", EN("regime.full")]
-    assert all((trace.x[-1], trace.y[-1]) == (0, 0) for trace in ways)
-    first = figure.frames[0]
-    last = figure.frames[-1]
-    assert [len(trace.x) for trace in first.data] == [1, 1, 1]
-    assert [list(trace.x) for trace in last.data] == [list(trace.x) for trace in ways]
-    assert [figure.data[i].name for i in first.traces] == [trace.name for trace in ways]
-    steps = [step.args[0][0] for step in figure.layout.sliders[0].steps]
-    assert steps == [frame.name for frame in figure.frames]
-    said = FIGURES["textbook"].reading(full(), EN)
-    assert "mini-batch 32 not within the budget" in said
-    assert "At the edge of the learning rates tried: mini-batch 32." in said
+    meta = figure.layout.meta
+    assert len(meta["switch"]) == len(CONDITIONS) + 1
+    assert "10" in meta["switch"][meta["start"]]["label"]
+    assert [path["name"] for path in paths_of(meta["switch"][meta["start"]])] == [
+        path.name for path in paths_of(figure)
+    ]
+    for bowl, option in zip(bowls(), meta["switch"], strict=False):
+        lengths = [len(path["x"]) for path in paths_of(option)]
+        assert lengths == [len(path.flat) for path in bowl.paths]
+        for path, trace in zip(bowl.paths, paths_of(option), strict=True):
+            assert len(trace["x"]) > path.updates_to_near
+            assert f"updates {path.updates_to_near:,}, examples {path.examples_to_near:,}" in trace["name"]
+    names = [path["name"] for path in paths_of(meta["switch"][-1])]
+    assert EN("figure.textbook.never", regime="mini-batch 32") + EN("figure.textbook.edge") in names
+    assert len(drawn("textbook", full(textbook={})).layout.meta["switch"]) == len(CONDITIONS)
+
+
+def paths_of(figure: Any) -> list[Any]:
+    """The paths of a figure, or of an option's figure."""
+    data = figure["figure"]["data"] if "figure" in figure else figure["data"]
+    return [trace for trace in data if trace["type"] == "scatter" and trace["mode"] == "lines+markers"]
+
+
+def test_the_replay_grows_the_paths() -> None:
+    """In each option the first frame has each path's start alone, the last all of each, and the slider has a step for each frame."""
+    for option in drawn("textbook", full()).layout.meta["switch"]:
+        layout = option["figure"]["layout"]
+        replay = layout["meta"]["replay"]
+        assert replay["ends"][0] == [1, 1, 1]
+        assert replay["ends"][-1] == [len(path["x"]) for path in paths_of(option)]
+        assert all(a <= b for before, after in pairwise(replay["ends"]) for a, b in zip(before, after, strict=True))
+        assert [step["args"][0][0] for step in layout["sliders"][0]["steps"]] == replay["names"]
 
 
 def test_numbers_keep_what_was_never_reached() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas
 import pytest
 
-from hpsearch.comparison.figures import COMPARISON_FIGURES
+from hpsearch.comparison.figures import CHAPTERS, COMPARISON_FIGURES
 from hpsearch.comparison.page import page, write_comparison
 from hpsearch.comparison.page.closing import protocol, runs_table
 from hpsearch.comparison.page.opening import warnings
@@ -88,7 +88,8 @@ def test_the_page_and_a_table_for_each_figure_are_written(tmp_path: Path) -> Non
     wanted = {f"{row.name}.csv" for row in COMPARISON_FIGURES if row.numbers(whole())}
     assert {file.name for file in (path.parent / "tables").iterdir()} == wanted
     assert len(wanted) == len(DRAWN), "the whole comparison has all figures"
-    assert {file.name for file in path.parent.iterdir()} == {"report.html", "report.ko.html", "tables"}
+    pages = {"report.html", "report.ko.html"}
+    assert {file.name for file in path.parent.iterdir()} == {*pages, "summary.svg", "summary.ko.svg", "tables"}
 
 
 @pytest.mark.slow
@@ -134,18 +135,36 @@ def test_links_lead_somewhere(record: Record, language: str, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_verdicts_come_before_everything(full: str) -> None:
-    """Question, verdicts, the regimes at a glance, cautions, figures in their order, runs, checks, protocol."""
-    places = [
-        full.index(f'id="{name}"')
-        for name in ("verdicts", "glance", "warnings", *(f"about-{row.name}" for row in COMPARISON_FIGURES))
-    ]
-    places += [full.index(f'id="{name}"') for name in ("runs", "checks", "protocol")]
+def test_the_answer_comes_before_everything(full: str) -> None:
+    """Question, the figure, the table of three, all batch sizes, verdicts, cautions, then the chapters with their figures."""
+    names = ["about-curves", "glance", "verdicts", "warnings"]
+    for chapter in CHAPTERS:
+        names += [chapter.name, *(f"about-{row.name}" for row in (*chapter.shown, *chapter.folded))]
+    places = [full.index(f'id="{name}"') for name in (*names, "done", "runs", "checks", "protocol")]
     assert places == sorted(places)
-    box = prose(full[places[0] : places[1]])
+    assert places[0] < full.index('class="ranked"') < places[1]
+    box = prose(full[places[2] : places[3]])
     for claim in ("stable", "slow", "unsteady", "escapes", "stuck", "compromise", "generalises"):
         assert sentences("en")[f"claim.{claim}"] in box
     assert full.index("How do they compare?") < places[0]
+
+
+def test_few_words_come_before_the_first_figure(full: str) -> None:
+    """The figure is reached after about sixty words, its own title among them."""
+    before = prose(full[full.index("<main>") : full.index('id="figure-curves"')])
+    assert 20 < len(before.split()) <= 65
+
+
+def test_chapters_are_listed_and_fold_the_specialists_figures(full: str) -> None:
+    """The contents link to each chapter; its first figures are open, the others lie in one fold that names them."""
+    nav = full[full.index("<nav>") : full.index("</nav>")]
+    assert re.findall(r'href="#(\w+)"', nav) == [*(chapter.name for chapter in CHAPTERS), "done"]
+    folds = re.findall(r'<details class="more"><summary>(.*?)</summary>(.*?)</section>\n*</details>', full, re.DOTALL)
+    assert len(folds) == len(CHAPTERS)
+    for chapter, (summary, inside) in zip(CHAPTERS, folds, strict=True):
+        assert re.findall(r'id="about-(\w+)"', inside) == [row.name for row in chapter.folded]
+        assert all(EN(f"figure.{row.name}.title") in prose(summary) for row in chapter.folded)
+        assert 1 <= len(chapter.shown) <= 2
 
 
 def test_the_glance_has_each_batch_size(full: str) -> None:
@@ -163,7 +182,7 @@ def test_the_glance_has_each_batch_size(full: str) -> None:
 
 def cells(html: str, section: str) -> list[list[str]]:
     """The cells of a section's table, row by row."""
-    part = html[html.index(f'<section id="{section}"') :]
+    part = html[html.index(f'id="{section}"') :]
     body = part[part.index("<tbody>") : part.index("</tbody>")]
     rows = body.split("</tr>")[:-1]
     return [[prose(cell).strip() for cell in re.findall(r"<td.*?>(.*?)</td>", row, re.DOTALL)] for row in rows]
@@ -411,10 +430,10 @@ def test_escape_tests_alone() -> None:
     seen = prose(html)
     assert sentences("en")["page.asked_minima"] in seen
     assert re.findall(r'id="about-(\w+)"', html) == [
-        "escape_instability",
-        "escape_thermal",
         "escape_teacher",
         "escape_updates",
+        "escape_instability",
+        "escape_thermal",
         "escape_dead",
     ]
     assert "20 runs in each cell of the one-dimensional tests; 40 networks" in seen

@@ -53,12 +53,44 @@ def until(visit: Visit, script: str, wanted: object = True) -> None:
     raise AssertionError(f"{script} is {visit.page.evaluate(script)}, not {wanted}")
 
 
+def unfold(visit: Visit) -> None:
+    """Open what is folded, and wait until its figures are drawn."""
+    visit.page.evaluate("document.querySelectorAll('details.more').forEach(fold => { fold.open = true; })")
+    until(visit, "[...document.querySelectorAll('.figure')].every(figure => figure.querySelector('svg'))")
+
+
+@pytest.mark.slow
+def test_folded_figures_are_drawn_when_they_are_opened(browser: Any, report: Path) -> None:  # noqa: F811
+    """Nothing folded is drawn at first; a link to a folded figure opens its fold, draws it and brings it into view."""
+    with Visit(browser, report) as visit:
+        drawn = "document.querySelectorAll('#figure-{} svg').length > 0"
+        assert visit.page.evaluate(drawn.format("steps"))
+        assert not visit.page.evaluate(drawn.format("sharpness"))
+        visit.page.locator("#verdicts a[href='#about-sharpness']").first.click()
+        until(visit, drawn.format("sharpness"))
+        assert visit.page.evaluate("document.getElementById('about-sharpness').closest('details').open")
+        until(visit, "Math.abs(document.getElementById('about-sharpness').getBoundingClientRect().top) < 120")
+        assert not visit.page.evaluate(drawn.format("trajectories")), "the other folds stay as they are"
+        assert visit.complaints == []
+
+
+@pytest.mark.slow
+def test_a_phone_has_criteria_down_and_methods_across(browser: Any, report: Path) -> None:  # noqa: F811
+    """On a narrow page the table of three turns: the methods stand beside each other, and nothing is wider than the page."""
+    with Visit(browser, report, 390) as visit:
+        boxes = [head.bounding_box() for head in visit.page.locator(".ranked tbody th").all()]
+        assert len(boxes) == 3
+        assert len({box["y"] for box in boxes if box}) == 1
+        assert visit.overflow() <= 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
 def test_every_figure_is_drawn_and_fits(browser: Any, report: Path, width: int, scheme: str) -> None:  # noqa: F811
     """On a phone in dark and on a desk in light colours all figures have marks and a height, none is too wide, nobody complains."""
     with Visit(browser, report, width, scheme) as visit:
         assert visit.requests == [report.as_uri()]
+        unfold(visit)
         for row in COMPARISON_FIGURES:
             figure = visit.page.locator(f"#figure-{row.name}")
             assert figure.locator(DRAWN).count() > 2, row.name
@@ -70,8 +102,7 @@ def test_every_figure_is_drawn_and_fits(browser: Any, report: Path, width: int, 
         fills = "[...document.querySelectorAll('#figure-steps .point')].map(point => getComputedStyle(point).fill)"
         green = (DARK if scheme == "dark" else LIGHT)["full"]
         assert f"rgb{tuple(int(green[k : k + 2], 16) for k in (1, 3, 5))}" in visit.page.evaluate(fills)
-        for details in visit.page.locator("details").all():
-            details.locator("summary").click()
+        visit.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
         assert visit.overflow() <= 0
         assert visit.complaints == []
 
@@ -80,14 +111,13 @@ def test_every_figure_is_drawn_and_fits(browser: Any, report: Path, width: int, 
 def test_a_legend_entry_is_switched_off_everywhere(visit: Visit) -> None:
     """A click on a name hides it in the figures that share it, and nothing else; another click shows it again."""
     name = "gradient descent (GD)"
+    unfold(visit)
     traces = "[...document.querySelectorAll('.figure')].flatMap(f => f.data.map(t => [f.id, t.name, t.visible === 'legendonly']))"
     own = [(figure, shown) for figure, shown, _ in visit.page.evaluate(traces) if shown == name]
     counts = Counter(figure for figure, _ in own)
-    assert counts["figure-curves"] == counts["figure-loss_curves"] == counts["figure-tuning"] == 2, (
-        "a line and its band"
-    )
+    assert counts["figure-tuning"] == 2, "a line and its band"
     assert counts["figure-trajectories"] == 2, "a path and its ends"
-    click = """() => { const items = [...document.querySelectorAll('#figure-curves .legend .traces')];
+    click = """() => { const items = [...document.querySelectorAll('#figure-tuning .legend .traces')];
         const toggle = items.find(item => item.textContent.includes('gradient descent')).querySelector('.legendtoggle');
         for (const kind of ['mousedown', 'mouseup']) toggle.dispatchEvent(new MouseEvent(kind, {bubbles: true})); }"""
     count = f"{traces}.filter(t => t[2]).length"
@@ -101,13 +131,16 @@ def test_a_legend_entry_is_switched_off_everywhere(visit: Visit) -> None:
 
 
 def test_the_textbook_plays(visit: Visit) -> None:
-    """The play button begins the paths anew and draws them to their ends."""
+    """The play button begins the paths anew and draws them to their ends; another condition number has other paths."""
     length = "document.getElementById('figure-textbook').data.slice(-1)[0].x.length"
     whole = visit.page.evaluate(length)
     assert whole > 10
     visit.page.locator("#figure-textbook .updatemenu-button").click()
     until(visit, f"{length} < {whole} / 2")
     until(visit, length, whole)
+    visit.page.locator("#switch-textbook button", has_text="100").click()
+    until(visit, f"{length} > {whole}")
+    assert visit.page.locator("#switch-textbook button[aria-pressed=true]").count() == 1
     assert visit.complaints == []
 
 
@@ -147,6 +180,7 @@ def test_the_korean_page_is_korean(browser: Any, record: ComparisonRecord, tmp_p
 @pytest.mark.slow
 def test_printing_shows_everything(visit: Visit) -> None:
     """On paper every section is there with its figure, navigation and buttons are not, and the document has many pages."""
+    unfold(visit)  # as the page does by itself before it is printed
     visit.page.emulate_media(media="print")
     try:
         for name in [

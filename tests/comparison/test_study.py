@@ -1,6 +1,9 @@
 """A comparison: its arms, its tuning and fresh seeds, what is measured, and that it goes on where it stopped."""
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
@@ -11,24 +14,29 @@ import numpy as np
 import pytest
 import torch
 
+from hpsearch.comparison import escape
+from hpsearch.comparison.analysis.contrasts import better_than_full, knows_test_rows, last_part
 from hpsearch.comparison.arms import best, common_target, fastest, make_arms, reached
 from hpsearch.comparison.context import STRIDE, ComparisonContext, RoundRobinSource
+from hpsearch.comparison.escape.cells import Watch, parallel
 from hpsearch.comparison.instrumentation import measure_run, measured_rows, plan_measurements
-from hpsearch.comparison.replicates import Winner
+from hpsearch.comparison.replicates import BLOCKS, Winner, blocks, scores
 from hpsearch.comparison.shared_plane import shared_out
 from hpsearch.comparison.stages import updates_in
 from hpsearch.comparison.study import open_comparison, run_comparison, with_recorded_protocol
 from hpsearch.comparison.timing import REPEATS, time_plain_loop
 from hpsearch.config import StudyConfig, check_config
+from hpsearch.data import from_arrays
 from hpsearch.errors import SearchFailed, Stopped, UserError
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.run_options import RunOptions, prepare_data, prepare_engine
 from hpsearch.searching.specifications import replicate
-from hpsearch.storage import ComparisonRecord
+from hpsearch.storage import ArmRecord, ComparisonRecord
 from hpsearch.storage.reading import read
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.training import TrialQueue
 from hpsearch.training.engines import make_engine
+from hpsearch.training.network import DNN
 from hpsearch.training.recording import CompiledRecorder, TorchRecorder, make_recorder
 from hpsearch.training.reference import ReferenceTrial
 from hpsearch.trial import Budget, History, Outcome, TrainingRun
@@ -60,9 +68,6 @@ def run(folder: Path, settings: StudyConfig, stop_after: int | None = None) -> C
     def show(progress: PhaseProgress) -> None:
         shown.append(progress)
         if len(shown) == stop_after:
-            import os
-            import signal
-
             os.kill(os.getpid(), signal.SIGTERM)
 
     engine = prepare_engine(settings, run_options, data)
@@ -364,7 +369,9 @@ def test_everything_is_in_the_record(record: ComparisonRecord) -> None:
         assert arm.fastest is not None
         assert arm.best is not None
         assert [run.number for run in arm.fastest.runs] == [0, 1]
-        assert {part for run in arm.fastest.runs for part in run.scores} == {"training", "test"}
+        for run in (*arm.fastest.runs, *arm.best.runs):
+            assert set(run.scores) == {"training", "test", "last"}
+            assert {part: len(values) for part, values in run.left_out.items()} == {"test": BLOCKS, "last": BLOCKS}
         assert arm.trials[arm.fastest.trial].params.keys() == arm.fastest.params.keys()
         assert set(arm.fastest.measured) == {0}
         assert record.passed(arm.fastest.runs[0]) < inf
@@ -372,6 +379,84 @@ def test_everything_is_in_the_record(record: ComparisonRecord) -> None:
     assert len(record.shared["sgd"]["plane"]["paths"]) == 3
     starts = {(path["x"][0], path["y"][0]) for path in record.shared["sgd"]["plane"]["paths"]}
     assert len(starts) == 1, "the paths begin at the same weights"
+
+
+def test_the_last_networks_and_the_test_rows_reach_the_verdict(record: ComparisonRecord) -> None:
+    """From the storage the last networks are compared on test rows, and the interval of either knows which rows test."""
+    longer = replace(record, arms=tuple(map(_on_more_seeds, record.arms)))
+    assert last_part(longer) == "test"
+    assert knows_test_rows(longer)
+    for where in ("test", "last"):
+        assert better_than_full(longer, where) is not None
+    old = replace(record, arms=tuple(_on_more_seeds(arm, old=True) for arm in record.arms))
+    assert last_part(old) == "validation"
+    assert not knows_test_rows(old)
+    assert better_than_full(old, "test") is not None
+
+
+def _on_more_seeds(arm: ArmRecord, old: bool = False) -> ArmRecord:
+    """The arm with two more runs than it has; as an earlier version recorded it, where it is to be old."""
+    assert arm.best is not None
+    runs = [replace(run, number=run.number + more) for run in arm.best.runs for more in (0, 2)]
+    if old:
+        known = ("training", "test")
+        runs = [replace(run, scores={part: run.scores[part] for part in known}, left_out={}) for run in runs]
+    return replace(arm, best=replace(arm.best, runs=tuple(sorted(runs, key=lambda run: run.number))))
+
+
+def test_scores_are_those_of_both_networks() -> None:
+    """Loss and metric of the best and of the last network, and the metric without each block of test rows, computed anew."""
+    data = small_data()
+    spec = small_spec(data, learning_rate=1.5, evaluate_at=tuple(range(2, 42, 2)), keep_last=True)
+    source = TrialQueue([spec])
+    make_engine("reference", data).run(source)
+    run = source.runs[3]
+    found = scores(spec, run, data)
+    assert run.best < run.history.last
+    for part, weights in (("test", run.weights), ("last", run.last_weights)):
+        network = DNN(spec.dense_architecture).to(dtype=torch.float64)
+        assert weights is not None
+        network.load_state_dict(dict(weights))
+        outputs = network(data.test.inputs)
+        loss, metric = data.score(outputs, data.test)
+        assert found[part] == pytest.approx({"loss": loss, "metric": metric})
+        right = (outputs.argmax(1) == data.test.targets).double()
+        block = blocks(data.test)
+        for left_out, value in enumerate(found["left_out"][part]):
+            assert value == pytest.approx(float(right[block != left_out].mean()))
+    assert scores(spec, replace(run, weights=None, last_weights=None), data) == {}
+    assert set(scores(spec, replace(run, last_weights=None), data)) == {"training", "test", "left_out"}
+
+
+def test_a_row_is_in_one_block_in_every_division(tmp_path: Path) -> None:
+    """Test rows that several divisions drew have one number, and so one block, in all of them; blocks are about equally many."""
+    settings = config(data={"name": "digits"}, compare={"divisions": 5})
+    data = prepare_data(settings, RunOptions(tmp_path, sqlite_url(tmp_path / "study.db")))
+    targets: dict[int, int] = {}
+    block_of: dict[int, int] = {}
+    drawn = 0
+    for number in range(1, 6):
+        test = data.fold(number).test
+        assert test.units is not None
+        rows = zip(test.units.tolist(), test.targets.tolist(), blocks(test).tolist(), strict=True)
+        for unit, target, block in rows:
+            assert targets.setdefault(unit, target) == target
+            assert block_of.setdefault(unit, block) == block
+            drawn += 1
+    assert len(targets) < drawn, "divisions share rows"
+    counts = np.bincount(list(block_of.values()), minlength=BLOCKS)
+    assert counts.min() > 0.4 * counts.mean()
+
+
+def test_rows_of_a_group_are_in_one_block() -> None:
+    """Rows that belong together are left out together."""
+    generator = np.random.default_rng(1)
+    groups = np.repeat(np.arange(30), 4)
+    data = from_arrays(generator.normal(size=(120, 3)), generator.integers(0, 2, 120), groups=groups)
+    assert data.test.units is not None
+    units = data.test.units.tolist()
+    assert len(set(units)) == len(units) / 4
+    assert len({*zip(units, blocks(data.test).tolist(), strict=True)}) == len(set(units))
 
 
 def test_paths_are_drawn_update_by_update_to_the_target_with_their_true_length(record: ComparisonRecord) -> None:
@@ -416,6 +501,7 @@ def facts(record: ComparisonRecord) -> Any:
             trial.validation_loss,
             history,
             dict(trial.scores),
+            dict(trial.left_out),
         )
 
     return [
@@ -430,6 +516,39 @@ def facts(record: ComparisonRecord) -> Any:
         )
         for arm in record.arms
     ], record.shared
+
+
+@pytest.mark.slow
+def test_a_signal_ends_escape_tests_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal in the midst of an escape test ends it, though its parts would run for ever; the tests before it are kept."""
+    made: list[str] = []
+
+    def ends(settings: Any, watch: Watch) -> dict[str, Any]:
+        made.append("ends")
+        return {"cells": {}}
+
+    def endless(settings: Any, watch: Watch) -> dict[str, Any]:
+        def part(number: int) -> None:
+            if number == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+            while True:
+                watch.check()
+                time.sleep(0.001)
+
+        parallel(part, range(4), watch)
+        return {}
+
+    for name in escape.TESTS:
+        monkeypatch.setitem(escape.TESTS, name, endless if name == "thermal" else ends)
+    settings = config(
+        compare={"seeds": 1, "measured": 0, "batch_sizes": [16, "full"]}, minima={"seeds": 1, "starts": 1}
+    )
+    with pytest.raises(Stopped):
+        run(tmp_path, settings)
+    monkeypatch.setitem(escape.TESTS, "thermal", ends)
+    record = run(tmp_path, settings)
+    assert set(record.minima) >= set(escape.TESTS)
+    assert len(made) == len(escape.TESTS), "the first test was not made again"
 
 
 @pytest.mark.slow

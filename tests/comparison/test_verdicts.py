@@ -25,6 +25,7 @@ from hpsearch.comparison.analysis.tuning import NOISE
 from hpsearch.comparison.analysis.verdicts import CLAIMS, verdicts
 from hpsearch.comparison.page import value_texts, verdict_key, verdict_texts
 from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
+from hpsearch.statistics import Estimate
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.trial import History
 from tests.support import escapes
@@ -161,6 +162,22 @@ def graded(
     return record
 
 
+def with_last(record: Record, mini: Sequence[float], full: Sequence[float]) -> Record:
+    """The record with the test scores of the last networks of a mini-batch and of GD."""
+    for size, scores in ((32, mini), (ROWS, full)):
+        record = with_arm(record, size, partial(_with_scores, part="last", scores=scores))
+    return record
+
+
+def _with_scores(arm: ArmRecord, part: str, scores: Sequence[float]) -> ArmRecord:
+    assert arm.best is not None
+    runs = tuple(
+        replace(run, scores={**run.scores, part: {"loss": 0.1, "metric": own}})
+        for run, own in zip(arm.best.runs, scores, strict=True)
+    )
+    return replace(arm, best=replace(arm.best, runs=runs))
+
+
 def _best(arm: ArmRecord, seen: History, part: str, scores: Sequence[float]) -> ArmRecord:
     assert arm.best is not None
     runs = tuple(
@@ -279,6 +296,7 @@ CASES: dict[tuple[str, str], tuple[str, Callable[[], Record]]] = {
     ("generalises", "better"): ("holds", lambda: graded(*AHEAD, early=0.7)),
     ("generalises", "worse"): ("unsupported", lambda: graded(*BEHIND, early=0.7)),
     ("generalises", "alike"): ("unsupported", lambda: graded(*ALIKE, early=0.7)),
+    ("generalises", "depends"): ("thin", lambda: with_last(graded(*BEHIND, early=0.7), *AHEAD)),
     ("generalises", "unclear"): ("thin", lambda: graded(*NOISY, early=0.7)),
 }
 
@@ -315,7 +333,7 @@ def test_the_records_reach_all_reasons() -> None:
     drawn_records = [replace(base(), minima=drawn(share, 0)) for share in EXAMPLES]
     reached |= {("escapes", remark) for record in drawn_records for remark in found("escapes", record).remarks}
     reached |= {("slow", "plain_agrees"), ("slow", "plain_differs"), ("compromise", "seconds_plain")}
-    reached |= {("unsteady", "untuned"), ("unsteady", "easier"), ("generalises", "last_test")}
+    reached |= {("unsteady", "untuned"), ("unsteady", "easier"), ("generalises", "last_test"), ("generalises", "rows")}
     for language in LANGUAGES:
         keys = [tuple(key.split(".")[1:]) for key in sentences(language) if key.startswith("verdict.")]
         own = {(claim, reason) for claim, reason in CASES if reason not in SHARED}
@@ -429,15 +447,69 @@ def test_what_is_harder_to_tune_follows_from_bounds() -> None:
 
 
 def test_the_last_networks_count_beside_the_best() -> None:
-    """Where the test scores of the last networks are recorded they are compared; worse ones leave a condition."""
-
-    def last(arm: ArmRecord) -> ArmRecord:
-        assert arm.best is not None
-        runs = [replace(run, scores={**run.scores, "last": {"loss": 0.1, "metric": 0.9}}) for run in arm.best.runs]
-        return replace(arm, best=replace(arm.best, runs=tuple(runs)))
-
-    verdict = found("generalises", every(last, graded(*AHEAD, early=0.7)))
+    """Where the test scores of the last networks are recorded they are compared; they can turn every answer into a weaker one."""
+    same = ((0.9,) * SEEDS, (0.9,) * SEEDS)
+    verdict = found("generalises", with_last(graded(*AHEAD, early=0.7), *same))
     assert (verdict.judgement, verdict.reason, verdict.remarks) == ("condition", "early", ("budgets", "last_test"))
+    reasons = {}
+    for best, scores in {"ahead": AHEAD, "behind": BEHIND, "alike": ALIKE}.items():
+        for last, own in {"ahead": AHEAD, "behind": BEHIND, "alike": same}.items():
+            reasons[best, last] = found("generalises", with_last(graded(*scores, early=0.7), *own)).reason
+    assert reasons == {
+        ("ahead", "ahead"): "better",
+        ("ahead", "behind"): "early",
+        ("ahead", "alike"): "early",
+        ("behind", "ahead"): "depends",
+        ("behind", "behind"): "worse",
+        ("behind", "alike"): "worse",
+        ("alike", "ahead"): "depends",
+        ("alike", "behind"): "depends",
+        ("alike", "alike"): "alike",
+    }
+
+
+def test_a_last_network_that_diverged_is_the_worst() -> None:
+    """A run without a network counts with the metric's worst value among the last ones, which are on test rows all the same."""
+    record = with_last(graded(*AHEAD, early=0.7), *AHEAD)
+
+    def lose(arm: ArmRecord) -> ArmRecord:
+        assert arm.best is not None
+        lost, *others = arm.best.runs
+        return replace(arm, best=replace(arm.best, runs=(replace(lost, outcome="diverged", scores={}), *others)))
+
+    verdict = found("generalises", with_arm(record, 32, lose))
+    last = verdict.values["last"]
+    assert isinstance(last, Estimate)
+    gaps = [a - b for a, b in zip((0.0, *AHEAD[0][1:]), AHEAD[1], strict=True)]
+    assert last.value == pytest.approx(fmean([(gaps[0] + gaps[5]) / 2, *gaps[1:5]]))
+    assert (verdict.reason, verdict.remarks) == ("early", ("budgets", "last_test"))
+
+
+def test_test_rows_widen_the_interval() -> None:
+    """Where the record knows what each block of test rows does to the lead, the interval has that too, and the verdict says so."""
+    record = with_last(graded(*AHEAD, early=0.7), *AHEAD)
+    before = found("generalises", record)
+    moved = [0.001 * (-1) ** block for block in range(64)]
+
+    def know(arm: ArmRecord) -> ArmRecord:
+        assert arm.best is not None
+        sign = 1 if arm.batch_size == 32 else 0
+        runs = tuple(
+            replace(run, left_out={"test": tuple(run.scores["test"]["metric"] + sign * one for one in moved)})
+            for run in arm.best.runs
+            if "test" in run.scores
+        )
+        return replace(arm, best=replace(arm.best, runs=runs))
+
+    after = found("generalises", every(know, record))
+    assert after.remarks == ("rows", *before.remarks)
+    one, other = numbers(before.values["test"]), numbers(after.values["test"])
+    assert one[0] == other[0]
+    own = ((one[2] - one[0]) / stats.t.ppf(0.975, 4)) ** 2  # of the five divisions
+    rows = 63 / 64 * 64 * 0.001**2
+    freedom = (own + rows) ** 2 / (own**2 / 4 + rows**2 / 63)
+    assert other[2] - other[0] == pytest.approx(stats.t.ppf(0.975, freedom) * sqrt(own + rows))
+    assert numbers(after.values["last"]) == numbers(before.values["last"]), "not known of the last networks"
 
 
 # ------------------------------------------------------------------ numbers
@@ -452,16 +524,13 @@ def test_times_are_ratios_of_pairs() -> None:
     steps = {1: (610, 700, 400, 600, 650, 640), 32: (60, 80, 50, 64, 66, 70), ROWS: (21, 25, 20, 24, 22, 20)}
     record = timed(steps, {**EQUAL, 32: 2e-4, ROWS: 3e-3})
     slow = found("slow", record).values
-    logs = sorted(log2(a / b) for a, b in zip(steps[ROWS], steps[32], strict=True))
-    value = (logs[2] + logs[3]) / 2
-    share = (31 / 32 - 0.95) / (
-        31 / 32 - 25 / 32
-    )  # of the way from the first to the second order statistic, by their levels
-    weight = 5 * share / (1 + 4 * share)
+    logs = [log2(a / b) for a, b in zip(steps[ROWS], steps[32], strict=True)]
+    of_divisions = [(logs[0] + logs[5]) / 2, *logs[1:5]]  # seeds 0 and 5 are on the same division
+    value = fmean(of_divisions)
+    half = stats.ttest_1samp(of_divisions, 0).confidence_interval(0.95).high - value
     luck = 1.96 * sqrt(2) * tuning_luck_of(record, "sgd")
-    low = value - hypot(value - (1 - weight) * logs[0] - weight * logs[1], luck)
-    high = value + hypot((1 - weight) * logs[5] + weight * logs[4] - value, luck)
-    assert numbers(slow["steps"]) == pytest.approx((2**value, 2**low, 2**high), rel=1e-4)
+    expected = (2**value, 2 ** (value - hypot(half, luck)), 2 ** (value + hypot(half, luck)))
+    assert numbers(slow["steps"]) == pytest.approx(expected, rel=1e-4)
     for unit, factor in (("epochs", ROWS / 32), ("seconds", 3e-3 / 2e-4)):
         assert numbers(slow[unit]) == pytest.approx([factor * end for end in numbers(slow["steps"])])
     assert slow["batch_size"] == 32

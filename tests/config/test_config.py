@@ -345,16 +345,60 @@ def test_overrides_that_are_wrong_name_themselves(key: str, value: Any, line: st
     assert only[: len(line)] == line
 
 
-@pytest.mark.parametrize("value", [3, -0.5, True, "no such thing", [], [[1]], {"a": {"b": 1}}])
-def test_a_value_of_a_wrong_type_is_told_for_every_key(tmp_path: Path, value: Any) -> None:
-    """Whatever a key of any section holds, the study is read or the mistake is told as a line: every type has its words."""
-    study = write(tmp_path, SMALL)
+WRONG_VALUES = [
+    0,
+    1,
+    3,
+    -0.5,
+    10**30,
+    float("nan"),
+    True,
+    "",
+    "yes",
+    "x" * 5000,
+    [],
+    [[1]],
+    [None, {}],
+    {},
+    {"a": 3},
+    {"a": {"b": 1}},
+]
+
+
+@pytest.mark.parametrize("value", WRONG_VALUES, ids=lambda value: repr(value)[:20])
+def test_a_value_of_a_wrong_type_is_told_for_every_key(value: Any) -> None:
+    """Whatever a key of any section holds, the study is read, or each line of the refusal names the section and says what is expected."""
     sections = {name: field.annotation for name, field in StudyConfig.model_fields.items() if name != "space"}
     for name, annotation in sections.items():
         section = next(kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields"))
         for key in section.model_fields:
-            with suppress(UserError):
-                read_config(study, [(f"{name}.{key}", value)])
+            tables: dict[str, Any] = {"data": {"name": "digits"}}
+            tables.setdefault(name, {})[key] = value
+            try:
+                check_config(tables, "my.toml")
+            except UserError as error:
+                for line in str(error).splitlines():
+                    assert line.startswith(f"my.toml: {name}")
+                    assert len(line) < 400
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("header", 0, "data.header is 0; expected true or false."),
+        ("header", "yes", "data.header is 'yes'; expected true or false."),
+        ("separator", ";;", "data.separator is ';;'; expected text of 1 character."),
+        ("missing_values", [3], "data.missing_values[0] is 3; expected text."),
+        ("columns", {"a": 3}, "data.columns.a is 3; expected text."),
+        ("parts", {"a": "x"}, "data.parts.a is 'x'; expected 'train' or 'validation' or 'test' or 'drop' or 'class'."),
+        ("drop_rows", ["x"], "data.drop_rows[0] is 'x'; expected 'missing-target' or 'rare-classes'."),
+    ],
+)
+def test_what_is_wrong_within_a_value_is_named(key: str, value: Any, expected: str) -> None:
+    """A refusal shows the item or entry that is wrong, and what it has to be."""
+    with pytest.raises(UserError) as caught:
+        check_config({"data": {"name": "digits", key: value}}, "my.toml")
+    assert expected in str(caught.value).splitlines()[0]
 
 
 def test_a_file_that_is_too_large_is_one_sentence(tmp_path: Path) -> None:

@@ -66,9 +66,14 @@ CASES = {
     "rare class": (
         X,
         ["a", "b"] * 29 + ["a", "rare"],
-        r"class 'rare' has 1 row, too few for the .* Add rows of it or drop it: drop_rows = .* \(--drop-rows rare-classes\).$",
+        r"class 'rare' has 1 row, too few for the .* Either add rows of them, or drop them: drop_rows = .* \(--drop-rows rare-classes\).$",
     ),
-    "rare number": (X, [0, 1] * 29 + [0, 2], "class '2' has 1 row.*choose task regression"),
+    "rare number": (X, [0, 1] * 29 + [0, 2], "class '2' has 1 row.*or predict a number: .*--task regression"),
+    "rare classes": (
+        X,
+        ["a", "b"] * 28 + ["d", "c", "d", "e"],
+        "classes 'c', 'e', 'd' have 1 to 2 rows, too few for the ",
+    ),
     "missing target": (X, changed(Y, slice(8, 10), np.nan), "target: 2 missing or infinite values, the first in row 8"),
     "missing label": (
         X,

@@ -159,7 +159,7 @@ def test_interval(task: str, name: str) -> None:
     """The interval is scikit-learn's metric over a bootstrap of its own (within its noise), and holds the value."""
     data, outputs = classified(task, name)
     value = data.score(outputs, data.test)[1]
-    low, high = interval(data, data.predict(outputs), value)
+    low, high = interval(data, data.test, data.predict(outputs))
     known, given = data.test.targets, data.predict(outputs)
     groups = [np.flatnonzero(known.flatten().numpy() == c) for c in range(len(data.classes))]
     generator, found = np.random.default_rng(1), []
@@ -183,9 +183,9 @@ def test_interval_of_rare_classes() -> None:
     rare[rare == 2] = 0
     rare[0] = 2
     narrow = replace(data, test=Rows(data.test.inputs, rare))
-    assert all(map(isfinite, interval(narrow, data.predict(outputs), 0.5)))
+    assert all(map(isfinite, interval(narrow, narrow.test, data.predict(outputs))))
     alone = replace(data, test=Rows(data.test.inputs, rare * 0))
-    assert all(map(isnan, interval(alone, data.predict(outputs), torch.nan)))
+    assert all(map(isnan, interval(alone, alone.test, data.predict(outputs))))
 
 
 def test_worst_is_finite() -> None:

@@ -140,7 +140,11 @@ def test_decoding_can_be_undone() -> None:
         (np.arange(1000) % 20, "multiclass"),
         (np.arange(100) % 20, "multiclass"),
         (np.arange(100) % 21, "regression"),
-        (np.arange(420) % 21, "multiclass"),
+        (np.arange(420) % 21, "regression"),
+        (np.arange(3132) % 29 + 1.0, "regression"),
+        (np.arange(100_000) % 20, "multiclass"),
+        (np.arange(100_000) % 21, "regression"),
+        (np.array([f"{i % 21}" for i in range(420)], dtype=object), "multiclass"),
         (np.arange(100.0), "regression"),
         (np.full((20, 2), 0.5), "regression"),
         (np.array([[0, 1], [1, 1]] * 10), "multilabel"),
@@ -153,6 +157,17 @@ def test_inference(targets: np.ndarray, task: str) -> None:
     assert found.name == task
     assert reason.startswith("The target holds ")
     assert reason.endswith(".")
+
+
+def test_many_whole_numbers_say_how_they_become_classes() -> None:
+    """Whole numbers that are a regression for being many say which task takes them as classes, and that task takes them."""
+    ages = np.arange(3132) % 29 + 1
+    reason = infer_task(ages)[1]
+    assert reason == (
+        "The target holds whole numbers with 29 distinct values, so a number is predicted "
+        "(task 'multiclass' predicts one of them as a class instead)."
+    )
+    assert infer_task(ages, "multiclass")[0].name == "multiclass"
 
 
 def test_named_classes_are_classes() -> None:

@@ -13,6 +13,7 @@ import torch
 from hpsearch.data.columns.reading import read_columns
 from hpsearch.errors import HpsearchError, StorageError, UserError
 from hpsearch.model import Member, Model, exporting, load_model
+from hpsearch.model.combination import Combination
 from hpsearch.model.exporting import FORMATS, export
 from hpsearch.model.pipeline import InferencePipeline, plausible
 from hpsearch.model.signature import Port, lines, of_columns, of_numbers
@@ -33,6 +34,7 @@ TABLE = {"kind": "table", "version": 1, "target": "y", "columns": COLUMNS}
 NUMBERS = {**TABLE, "columns": [COLUMNS[0], COLUMNS[3]]}
 IMAGES = {"kind": "images", "version": 1, "shape": [1, 3, 4], "mean": [120.0], "scale": [60.0], "divisor": 1}
 INPUTS = {"table": 11, "numbers": 5, "images": 12}
+SHARES = {1: (1.0,), 2: (0.25, 0.75), 3: (0.5, 0.25, 0.25)}
 PREPROCESSING: dict[str, dict[str, Any]] = {"table": TABLE, "numbers": NUMBERS, "images": IMAGES}
 
 
@@ -44,7 +46,16 @@ def model(source: str, task: str, members: int = 1, kind: str = "text") -> Model
     each = [Member(architecture, DNN.initialized(architecture, i).float().state_dict(), i, i) for i in range(members)]
     mean, scale = ((1e6, 5.0), (100.0, 2.0)) if task == "regression" else ((0.0,), (1.0,))
     return Model(
-        tuple(each), task, classes, kind, mean, scale, PREPROCESSING[source], {"validation": 0.5}, {"study": "<made>"}
+        tuple(each),
+        task,
+        classes,
+        kind,
+        mean,
+        scale,
+        PREPROCESSING[source],
+        {"validation": 0.5},
+        {"study": "<made>"},
+        combination=Combination(SHARES[members], 1.0 if task == "regression" else 1.7),
     )
 
 
@@ -55,7 +66,7 @@ def model(source: str, task: str, members: int = 1, kind: str = "text") -> Model
     [("table", "multiclass", 2), ("numbers", "regression", 1), ("images", "binary", 1)],
 )
 def test_a_file_answers_as_torch_does(source: str, task: str, members: int, name: str, tmp_path: Path) -> None:
-    """Each format gives torch's predictions of tables and images, of every task; only its own files are left."""
+    """Each format gives torch's predictions, shares and temperature included, of every task; only its own files are left."""
     if name == "onnx":
         pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
     exported = export(model(source, task, members), name, tmp_path / f"it{FORMATS[name].suffix}")

@@ -14,7 +14,9 @@ from hpsearch.data import Data, from_arrays
 from hpsearch.data.options import TaskOptions
 from hpsearch.errors import StorageError
 from hpsearch.model import Member, Model, load_model, model_of, predict, save_model
-from hpsearch.model.models import kind_of
+from hpsearch.model.combination import ALONE, Combination
+from hpsearch.model.intervals import HeldOutErrors
+from hpsearch.model.models import kind_of, single_member
 from hpsearch.model.pipeline import CHUNK
 from hpsearch.model.saved import with_checksum
 from hpsearch.training import TrialQueue
@@ -76,8 +78,13 @@ def test_several_members_predict_their_mean(task: str, tmp_path: Path) -> None:
     data, made = model(task, members=3)
     save_model(tmp_path, "best", made)
     loaded = load_model(tmp_path)
-    alone = [predict(replace(made, members=(member,)), data.test.inputs).double() for member in made.members]
-    assert torch.allclose(predict(loaded, data.test.inputs).double(), torch.stack(alone).sum(0) / 3, rtol=1e-6)
+    alone = [
+        predict(replace(made, members=(member,), combination=ALONE), data.test.inputs).double()
+        for member in made.members
+    ]
+    assert torch.allclose(
+        predict(loaded, data.test.inputs).double(), torch.stack(alone).sum(0) / 3, rtol=1e-6, atol=1e-7
+    )
     assert [member.trial for member in loaded.members] == [1, 2, 3]
 
 
@@ -140,14 +147,14 @@ def refused(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 3}, "format 3, 2 expected"),
-        ({"format": None}, "format None, 2 expected"),
+        ({"format": 4}, "format 4, 3 expected"),
+        ({"format": None}, "format None, 3 expected"),
         ({"sha256": "0" * 64}, "its sha256 differs"),
         ({"task": "ranking"}, "unknown task 'ranking'"),
         ({"classes": ["a", "b"]}, "other outputs than the task has"),
         ({"classes": [1, 2, 3]}, "classes that are no text"),
         ({"class_kind": "colour"}, "an unknown kind of classes"),
-        ({"members": []}, "no members"),
+        ({"members": []}, "1 shares of 0 networks"),
         ({"members": 3}, "has no len"),
         ({"target_mean": ["x"]}, "could not convert"),
         ({"target_mean": [0.0, 1.0]}, "two lengths"),
@@ -245,3 +252,38 @@ def test_chunks_change_nothing_but_rounding() -> None:
     found = predict(made, rows.repeat(6, 1))
     assert len(found) == 18_000 > 2 * CHUNK
     assert torch.allclose(found, predict(made, rows).repeat(6, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_combination_is_saved_and_predicts_by_hand(task: str, tmp_path: Path) -> None:
+    """Shares and temperature come back, and predictions are the weighted mean, its logits divided; the single one has its own."""
+    data, plain = model(task, members=2)
+    degree = 1.0 if task == "regression" else 1.7
+    errors = HeldOutErrors(9, ((0.5, 1.0),)) if task == "regression" else None
+    made = replace(
+        plain, combination=Combination((0.25, 0.75), degree, errors), single=Combination((1.0,), degree, errors)
+    )
+    save_model(tmp_path, "best", made)
+    loaded = load_model(tmp_path)
+    assert (loaded.combination, loaded.single) == (made.combination, made.single)
+    assert single_member(loaded).combination == made.single
+    each = [
+        predict(replace(made, members=(member,), combination=ALONE), data.test.inputs).double()
+        for member in made.members
+    ]
+    expected = 0.25 * each[0] + 0.75 * each[1]
+    if task != "regression":
+        powers = expected ** (1 / degree)
+        expected = powers / powers.sum(dim=1, keepdim=True)
+    assert torch.allclose(predict(loaded, data.test.inputs).double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_of_an_earlier_format_predicts_by_the_plain_mean(tmp_path: Path) -> None:
+    """A description of format 2 knows neither shares nor temperature: each network has the same share, and no errors are known."""
+    _, made = model("binary", members=2)
+    save_model(tmp_path, "best", made)
+    path = tmp_path / "best.json"
+    described = json.loads(path.read_text())
+    del described["combination"], described["checksum"]
+    path.write_text(json.dumps(with_checksum({**described, "format": 2})))
+    assert load_model(tmp_path).combination == Combination((0.5, 0.5))

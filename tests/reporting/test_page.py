@@ -38,7 +38,7 @@ def test_the_page_answers_in_order(full: str) -> None:
     wanted = [
         "How small a dense network",
         "97.4 % accuracy on new data",
-        "95 % interval 94.7 to 98.7 %, 270 rows",
+        "95 % interval over rows 94.7 to 98.7 %, 270 rows",
         "2 hidden layers of 256 units, tanh",
         "python -m hpsearch predict digits new.csv",
         "Validation accuracy",
@@ -242,7 +242,7 @@ def test_the_honest_values_stand_beside_the_best_one() -> None:
         f"The search's best value was {best}; on fresh seeds the same hyperparameters reach {mean}; on test rows 97.4 % (94.7 to 98.7 %)"
         in seen
     )
-    assert "97.3 % mean over 5 fresh seeds, 95 % interval 96.7 to 97.9 %" in seen
+    assert "97.3 % mean over 5 fresh seeds, 95 % interval over seeds 96.7 to 97.9 %" in seen
     assert "The test rows were used once, by the selected model. Expect the test value" in seen
     assert "its score was inflated by selection (the winner's curse)" in seen
     assert (
@@ -315,3 +315,16 @@ def test_a_page_stays_below_two_megabytes() -> None:
 def test_the_page_of_five_thousand_trials_stays_below_two_megabytes() -> None:
     """Figures draw a choice of very many trials, so the page of a large study does not grow with it."""
     assert len(made(study(5000))) < 2_000_000
+
+
+def test_a_bootstrap_of_few_test_rows_is_warned_of() -> None:
+    """The interval of an RMSE over 60 rows is called too short; not over 100, and not that of an accuracy, which is no bootstrap."""
+
+    def lines(metric: str, rows: int) -> list[str]:
+        record = confirmed(study())
+        result = {**record.result, "test": {**record.result["test"], "rows": rows}}
+        return warnings(replace(record, data={**record.data, "metric": metric}, result=result), [])
+
+    said = "from fewer than 100 the 95\u00a0% interval"
+    assert any(said in line for line in lines("rmse", 60))
+    assert not any(said in line for line in lines("rmse", 100) + lines("accuracy", 60))

@@ -20,6 +20,7 @@ from hpsearch.data.metrics import METRICS
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.tasks import TASKS
 from hpsearch.model import load_model
+from hpsearch.model.combination import ALONE
 from hpsearch.model.pipeline import predict
 from hpsearch.reporting import page
 from hpsearch.reporting.figures import FIGURES
@@ -62,7 +63,7 @@ PAIRS = [(task, metric) for task, row in TASKS.items() if row.predicts != "label
 def test_the_baseline_reaches_what_scikit_learn_s_metrics_say(task: str, metric: str) -> None:
     """For every metric of every task the stored values are those of a dummy of scikit-learn's, scored by scikit-learn's metric."""
     data = measured(task, metric)
-    found = baseline_figures(data)
+    found = baseline_figures(data, refitted=False)
     for name, rows in (("validation", data.validation), ("test", data.test)):
         assert found[name] == pytest.approx(by_hand(data, metric, rows)), name
 
@@ -130,7 +131,7 @@ def test_with_folds_the_baseline_is_fitted_as_the_networks_are() -> None:
         task=TaskOptions(task="regression"),
         split=SplitOptions(folds=3),
     )
-    found = baseline_figures(data)
+    found = baseline_figures(data, refitted=False)
     parts = [data.fold(k) for k in range(3)]
     values = [by_hand(part, "rmse", part.validation) for part in parts]
     assert found["validation"] == pytest.approx(np.mean(values))
@@ -216,7 +217,7 @@ def test_after_folds_nothing_is_told_of_rows_that_were_trained_on() -> None:
         task=TaskOptions(task="regression"),
         split=SplitOptions(folds=3, test=0),
     )
-    assert predicted(data, [torch.zeros(0, 1)]).keys() == {"baseline"}
+    assert predicted(data, [torch.zeros(0, 1)], ALONE).keys() == {"baseline"}
 
 
 def test_of_many_classes_the_most_frequent_confusions_are_told() -> None:
@@ -226,7 +227,7 @@ def test_of_many_classes_the_most_frequent_confusions_are_told() -> None:
     data = from_arrays(inputs, labels, task=TaskOptions(task="multiclass"))
     outputs = torch.from_numpy(generator.normal(size=(len(data.test), 30)))
     outputs[data.test.targets == 7, 3] = 99.0
-    told = predicted(data, [outputs])["predicted"]
+    told = predicted(data, [outputs], ALONE)["predicted"]
     table = confusion_matrix(data.test.targets, outputs.argmax(dim=1), labels=range(30))
     assert told["right"] == np.trace(table)
     assert told["pairs"][0] == ["7", "3", int(table[7, 3]), int(table[7].sum())]
@@ -250,7 +251,7 @@ def test_of_many_rows_a_stated_sample_is_kept() -> None:
     data = from_arrays(
         generator.normal(size=(16_000, 1)), generator.normal(size=16_000), task=TaskOptions(task="regression")
     )
-    told = predicted(data, [torch.zeros(len(data.test), 1)])["predicted"]
+    told = predicted(data, [torch.zeros(len(data.test), 1)], ALONE)["predicted"]
     record = replace(study(30), result={**study(30).result, "predicted": told})
     figure = FIGURES["predictions"].draw(frames(record), record)
     assert figure is not None

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from hpsearch.files import inert
-from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
+from hpsearch.reporting.formatting import MetricFormat, domain, duration, number, visible
 from hpsearch.reporting.importance import ENOUGH, importances
 from hpsearch.reporting.locales import ENGLISH
 from hpsearch.reporting.ranking import ranked
 from hpsearch.reporting.tables import TABLES, frames
-from hpsearch.reporting.tables.space import domain, edge
+from hpsearch.reporting.tables.space import edge
 from hpsearch.reporting.tables.writing import cells, write
 from hpsearch.storage import StudyRecord, TrialRecord
 from tests.support.records import confirmed, study, trials, unfinished

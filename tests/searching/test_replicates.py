@@ -19,19 +19,20 @@ from hpsearch.data import Data
 from hpsearch.data.dataset import Fold, Rows
 from hpsearch.data.metrics import METRICS
 from hpsearch.errors import Stopped
-from hpsearch.model import Member, load_model, model_of, predict
+from hpsearch.model import Member, Model, load_model, model_of, predict
+from hpsearch.model.combination import ALONE
 from hpsearch.model.models import single_member
 from hpsearch.reporting.screen import Screen
-from hpsearch.searching import ensemble
+from hpsearch.searching import ensemble, held_out
 from hpsearch.searching import result as result_module
 from hpsearch.searching.ensemble import SEEDS
+from hpsearch.searching.held_out import Fitted
 from hpsearch.searching.opening import open_study
-from hpsearch.searching.replicates import Replicates, TrainedNetwork, confirm, metric_mean, rank_confirmed
+from hpsearch.searching.replicates import Replicates, confirm, metric_mean, rank_confirmed
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.scoring import score_test
 from hpsearch.searching.specifications import replicate, specification
 from hpsearch.searching.study import run_study
-from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import student_mean
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.testing import CrashError, ScriptedEngine
@@ -256,12 +257,11 @@ def test_the_result_says_how_far_to_trust_it(whole: tuple[Path, dict[str, Any]])
 
 
 def test_the_saved_model_is_the_kept_network(whole: tuple[Path, dict[str, Any]]) -> None:
-    """The files' predictions have the result's metrics, on validation and on test rows."""
+    """The files' predictions have the result's metric on the test rows."""
     folder, result = whole
     data, model = small_data(), load_model(folder)
-    for rows, value in ((data.validation, result["validation"]), (data.test, result["test"]["value"])):
-        right = (predict(model, rows.inputs).argmax(dim=1) == rows.targets).double().mean()
-        assert float(right) == pytest.approx(value)
+    right = (predict(model, data.test.inputs).argmax(dim=1) == data.test.targets).double().mean()
+    assert float(right) == pytest.approx(result["test"]["value"])
     assert model.provenance["trials"] == [result["trial"]]
     assert model.metrics["fresh"] == result["fresh"]
 
@@ -339,6 +339,17 @@ def test_without_confirmation_the_search_s_best_is_kept(tmp_path: Path) -> None:
     assert not any("fresh" in line for line in lines)
 
 
+def halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have two candidates selected, with equal shares."""
+    monkeypatch.setattr(held_out, "greedy_shares", lambda held, chosen: torch.tensor([0.5, 0.5]))
+    monkeypatch.setattr(ensemble, "_better", lambda *values: True)
+
+
+def alone(model: Model, member: Member) -> Model:
+    """One network of a model as a model."""
+    return replace(model, members=(member,), combination=ALONE)
+
+
 def by_hand(predictions: torch.Tensor, rows: Rows, data: Data) -> float:
     """The metric of probabilities or values for rows: accuracy or root mean squared error."""
     known, found = rows.targets.numpy(), predictions.numpy()
@@ -362,14 +373,14 @@ def kept_evaluation(result: dict[str, Any], stored: list[Any], trial: int, seed:
     return int(next(run["best"] for run in row["runs"] if run["seed"] == seed))
 
 
-def judged_by_hand(result: dict[str, Any], folder: Path, data: Data, asked: StudyConfig) -> list[tuple[float, float]]:
-    """One network's value and all candidates' on each seed, each run trained by the reference, predictions averaged here."""
+def judged_by_hand(result: dict[str, Any], folder: Path, data: Data, asked: StudyConfig) -> list[float]:
+    """The winner's value on each seed, each run trained by the reference."""
     found, stored = [], stored_trials(folder, data, asked)
     for seed in range(SEEDS):
         values = []
         for number in range(max(1, len(data.folds))):
             part, networks = data.fold(number), []
-            for trial, run in result["choice"]["candidates"]:
+            for trial, run in result["choice"]["candidates"][:1]:
                 spec = specification(asked, asked.space.suggest(FixedTrial(stored[trial].params)), trial, data)
                 if data.folds:
                     evaluation = kept_evaluation(result, stored, trial, run)
@@ -381,28 +392,28 @@ def judged_by_hand(result: dict[str, Any], folder: Path, data: Data, asked: Stud
                 assert again is not None
                 networks.append(Member(spec.architecture, again.weights, trial, judging.seed))  # type: ignore[arg-type]
             model = model_of(part, networks, metrics={}, provenance={})
-            each = [predict(replace(model, members=(one,)), part.validation.inputs) for one in networks]
-            values.append([by_hand(one, part.validation, part) for one in (each[0], torch.stack(each).mean(dim=0))])
-        found.append(tuple(np.mean(values, axis=0)))
+            values.append(by_hand(predict(model, part.validation.inputs), part.validation, part))
+        found.append(float(np.mean(values)))
     return found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "folds"])
 def test_the_ensemble_is_judged_against_one_network_by_runs_that_chose_nothing(tmp_path: Path, task: str) -> None:
-    """On further seeds one network's value and the candidates' together are those of the reference's runs; the better mean is kept."""
+    """On further seeds the winner's value is that of the reference's runs; the lower loss is kept, the winner first, by shares."""
     data, asked = folded() if task == "folds" else small_data(task), config(ensemble=2)
     result, lines = run(tmp_path, data, asked)
     choice, seeds = result["choice"], judged_by_hand(result, tmp_path, data, asked)
-    single, ensemble = np.mean(seeds, axis=0)
-    assert choice["single"]["value"] == pytest.approx(single)
-    assert choice["ensemble"]["value"] == pytest.approx(ensemble)
-    better = ensemble < single - 1e-9 if task == "regression" else ensemble > single + 1e-9
+    assert choice["single"]["value"] == pytest.approx(np.mean(seeds))
+    better = choice["loss"]["ensemble"] < choice["loss"]["single"]
     assert choice["kept"] == ("ensemble" if better else "single")
     assert result["networks"] == choice["candidates"][: 2 if better else 1]
+    assert len(result["combination"]["shares"]) == len(result["networks"])
+    assert sum(result["combination"]["shares"]) == pytest.approx(1)
+    assert result["held_out"]["rows"] == sum(len(data.fold(k).validation) for k in range(max(1, len(data.folds))))
     assert [member.trial for member in load_model(tmp_path).members] == [trial for trial, _ in result["networks"]]
     assert (
-        f"judging an ensemble of 2 networks against one of them on 3 further seeds: {6 * max(1, len(data.folds))} runs"
+        f"judging an ensemble of up to 2 networks against one of them on 3 further seeds: {6 * max(1, len(data.folds))} runs"
         in lines
     )
 
@@ -416,17 +427,18 @@ def test_the_model_that_is_kept_alone_sees_the_test_rows(
     """One look, by the kept model's networks; its figure is that of their mean prediction, computed by hand, and is not taken again."""
     scored = list[list[int]]()
 
-    def score(data: Data, members: Any, outputs: Any) -> dict[str, Any]:
+    def score(data: Data, members: Any, combination: Any, outputs: Any) -> dict[str, Any]:
         scored.append([member.trial for member in members])
-        return score_test(data, members, outputs)
+        return score_test(data, members, combination, outputs)
 
     monkeypatch.setattr(result_module, "score_test", score)
+    halves(monkeypatch)
     monkeypatch.setattr(ensemble, "_better", lambda *values: kept == "ensemble")
     data = small_data(task)
     result, _ = run(tmp_path, data, config(ensemble=2))
     model = load_model(tmp_path)
     assert len(model.members) == (2 if kept == "ensemble" else 1)
-    singles = [predict(replace(model, members=(one,)), data.test.inputs) for one in model.members]
+    singles = [predict(alone(model, one), data.test.inputs) for one in model.members]
     assert result["test"]["value"] == pytest.approx(by_hand(torch.stack(singles).mean(dim=0), data.test, data))
     again, lines = run(tmp_path, data, config(ensemble=2))
     assert again == result
@@ -441,12 +453,12 @@ def test_the_model_that_is_kept_alone_sees_the_test_rows(
 @pytest.mark.slow
 def test_the_single_network_of_an_ensemble_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the first of the ensemble, predicts as that one does, and claims none of the ensemble's figures."""
-    monkeypatch.setattr(ensemble, "_better", lambda *values: True)
+    halves(monkeypatch)
     data = small_data()
     run(tmp_path, data, config(ensemble=2))
     model = load_model(tmp_path)
     one = single_member(model)
-    first = predict(replace(model, members=model.members[:1]), data.test.inputs)
+    first = predict(alone(model, model.members[0]), data.test.inputs)
     assert torch.equal(predict(one, data.test.inputs), first)
     assert not torch.equal(predict(model, data.test.inputs), first)
     assert one.provenance["trials"] == [model.members[0].trial]
@@ -458,7 +470,7 @@ def test_a_single_network_is_told_as_one_of_the_ensemble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Commands say of `--model single` that the ensemble is selected, without the values that chose it; of the ensemble why it is."""
-    monkeypatch.setattr(ensemble, "_better", lambda *values: True)
+    halves(monkeypatch)
     run(tmp_path, small_data(), config(ensemble=2))
     model = load_model(tmp_path)
     show_model(Screen(""), "predict", "3 rows with", single_member(model))
@@ -470,27 +482,37 @@ def test_a_single_network_is_told_as_one_of_the_ensemble(
     assert "the ensemble is selected." in capsys.readouterr().out
 
 
-def test_equal_values_are_the_single_network_s() -> None:
-    """A tie, also one up to rounding, keeps one network; a better ensemble is above or below, as the metric asks."""
-    one, more = Estimate(0.9, 0.8, 1.0), Estimate(0.9 + 1e-12, 0.8, 1.0)
-    assert not ensemble._better(one, one, maximize=True)
-    assert not ensemble._better(more, one, maximize=True)
-    assert ensemble._better(Estimate(0.91, 0.8, 1.0), one, maximize=True)
-    assert not ensemble._better(Estimate(0.91, 0.8, 1.0), one, maximize=False)
-    assert ensemble._better(Estimate(0.89, 0.8, 1.0), one, maximize=False)
+def test_equal_losses_are_the_single_network_s() -> None:
+    """A tie, also one up to rounding, keeps one network; an ensemble is better whose loss is lower."""
+
+    def of_loss(loss: float) -> Fitted:
+        return Fitted(torch.ones(2), 1.0, torch.ones(1), loss, loss)
+
+    assert not ensemble._better(of_loss(0.9), of_loss(0.9))
+    assert not ensemble._better(of_loss(0.9 - 1e-12), of_loss(0.9))
+    assert not ensemble._better(of_loss(0.91), of_loss(0.9))
+    assert ensemble._better(of_loss(0.898), of_loss(0.9))
 
 
-def test_a_failed_judging_run_counts_as_the_worst(tmp_path: Path) -> None:
-    """Where a candidate diverges on a further seed, whoever needs it has the metric's worst value there."""
-    data = small_data()
-    network = TrainedNetwork(
-        0, None, specification(config(), config().space.suggest(FixedTrial(SPACE_POINT)), 0, data), 0.9, 3
-    )
-    good = train(network.spec, data, TrialQueue([]))
-    assert good is not None
-    bad = replace(good, weights=None)
-    assert ensemble._value([(network, good)], data) > 0
-    assert ensemble._value([(network, good), (network, bad)], data) == data.summary["worst"] == 0.0
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_candidate_that_fails_on_a_further_seed_takes_no_part(
+    failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another than the winner diverges the winner is judged without it; where the winner does, nothing is said by held-out rows."""
+    train_all = ensemble.train_until_stopped
+
+    def failed(*arguments: Any) -> list[Any]:
+        runs = train_all(*arguments)
+        return [replace(run, weights=None) if place % 2 == failing else run for place, run in enumerate(runs)]
+
+    monkeypatch.setattr(ensemble, "train_until_stopped", failed)
+    result, _ = run(tmp_path, small_data(), config(ensemble=2))
+    assert len(result["networks"]) == 1
+    assert (result["choice"] is None) == (failing == 0)
+    assert (result["held_out"]["rows"] == 0) == (failing == 0)
+    again, lines = run(tmp_path, small_data(), config(ensemble=2))
+    assert again == result
+    assert not any("judging" in line for line in lines)
 
 
 def test_when_the_time_is_up_one_network_is_kept(tmp_path: Path) -> None:
@@ -545,34 +567,6 @@ def folded() -> Data:
     half = Rows(data.training.inputs[:18], data.training.targets[:18])
     folds = (Fold(data.training, data.validation, *scaling), Fold(half, data.validation, *scaling))
     return replace(data, folds=folds)
-
-
-def test_with_folds_the_chosen_run_is_trained_once_more_on_all_rows(tmp_path: Path) -> None:
-    """Fresh runs are means over folds; the network has trained on training and validation rows, as many passes as its best evaluation."""
-    data = folded()
-    result, _ = run(tmp_path, data, config())
-    assert result["refitted"]
-    assert len(result["confirmed"][0]["runs"]) == 3
-    (member,) = load_model(tmp_path).members
-    kept = result["seed"]
-    best = next((r["best"] for r in result["confirmed"][0]["runs"] if r["seed"] == kept), None)
-    run_options = RunOptions(tmp_path, sqlite_url(tmp_path.absolute() / "study.db"), "cpu")
-    with open_study(config(), run_options, data) as study:
-        (stored,) = (t for n, t in enumerate(study.writer.previous_trials()) if n == result["trial"])
-    best = best or stored.run["best"]
-    values = config().space.suggest(FixedTrial(dict(stored.params)))
-    spec = replace(specification(config(), values, result["trial"], data), seed=member.seed)
-    parts = (data.training, data.validation)
-    rows = Rows(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
-    updates = max(1, round(spec.evaluate_at[best - 1] / len(data.training) * len(rows)))
-    order = spec.order_seed if kept is None else replicate(spec, 0, kept).order_seed
-    alone = train(
-        replace(spec, evaluate_at=(updates,), order_seed=order), replace(data, training=rows, folds=()), TrialQueue([])
-    )
-    assert alone is not None
-    assert alone.weights is not None
-    for name, tensor in alone.weights.items():
-        torch.testing.assert_close(member.weights[name], tensor, rtol=1e-9, atol=1e-9)
 
 
 def test_a_mean_of_replicates_is_that_of_their_values() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from hpsearch.statistics.estimates import wilson
+from hpsearch.statistics.estimates import Variance, wilson
 from hpsearch.statistics.learning_curves import best_within, gap_at_loss, matched_level, saturated
-from hpsearch.statistics.luck import Variance, near_best_variance, tuning_luck, with_luck
+from hpsearch.statistics.luck import near_best_variance, tuning_luck, with_luck
 from hpsearch.statistics.paired import paired_ratio
 from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola
 from hpsearch.statistics.tuning import (

@@ -184,6 +184,16 @@ def test_columns_that_are_read_otherwise_by_this_version(url: str) -> None:
         StudyWriter.open(url, replace(FINGERPRINT, data=after))
 
 
+def test_a_task_that_this_version_infers_otherwise(url: str) -> None:
+    """A study whose target another task is now inferred for goes on with the task it had, which the refusal names."""
+    before = {**DATA, "task": "multiclass"}
+    StudyWriter.open(url, replace(FINGERPRINT, data=before)).close()
+    with pytest.raises(UserError, match="the task was multiclass, now regression: --task multiclass goes on as before"):
+        StudyWriter.open(url, replace(FINGERPRINT, data={**before, "hash": "def", "task": "regression"}))
+    asked = {**SETTINGS, "data": {**SETTINGS.get("data", {}), "task": "multiclass"}}
+    StudyWriter.open(url, replace(FINGERPRINT, settings=asked, data=before)).close()
+
+
 def test_trials_question_and_timeout_may_change(url: str) -> None:
     """More trials, another question or time limit are the same study."""
     written(url)

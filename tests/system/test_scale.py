@@ -165,8 +165,8 @@ def test_a_pruner_is_shown_the_latest_trials(monkeypatch: pytest.MonkeyPatch) ->
         shown.append([trial.number for trial in trials])
         return study
 
-    monkeypatch.setattr(sampler_view, "partial_study", record)
     view.propose(40)
+    monkeypatch.setattr(sampler_view, "partial_study", record)
     view.prune(40, 1, 0.5)
     assert shown == [[*range(27, 37), 40]]
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from time import time
+from typing import Any
 
 import pytest
 import torch
@@ -35,6 +36,25 @@ def test_every_engine_trains(name: str) -> None:
     assert {n: run.outcome for n, run in source.runs.items()} == dict.fromkeys(range(3), Outcome.FINISHED)
     expected = reference_runs(specs[1:2], small_data())
     assert source.runs[1].value == pytest.approx(expected[1].value, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", ["auto", "reference", "fused"])
+@pytest.mark.parametrize("ends", [{"patience": 2}, {"target": 0.4}, {}])
+def test_the_last_network_is_kept_where_it_is_asked_for(name: str, ends: dict[str, Any]) -> None:
+    """It is the network of the last evaluation, however the run ends, and another one than the best where that came before."""
+    data = small_data()
+    spec = small_spec(data, learning_rate=1.5, evaluate_at=tuple(range(2, 42, 2)), keep_last=True, **ends)
+    source = TrialQueue([spec, replace(spec, number=4, keep_last=False)])
+    make_engine(name, data, max_concurrency=2).run(source)
+    run = source.runs[3]
+    assert run.best < run.history.last or "target" in ends
+    assert run.last_weights is not None
+    network = DNN(spec.dense_architecture).to(dtype=torch.float64)
+    network.load_state_dict(dict(run.last_weights))
+    loss, metric = data.score(network(data.validation.inputs), data.validation)
+    assert (loss, metric) == pytest.approx((run.history.validation_loss[-1], run.history.metric[-1]))
+    assert source.runs[4].last_weights is None
+    assert source.runs[4].history.metric == run.history.metric
 
 
 def test_a_former_name_is_understood() -> None:
@@ -177,3 +197,46 @@ def test_training_on_apples_gpu_is_the_references(monkeypatch: pytest.MonkeyPatc
         make_engine("auto", data).run(source)
     assert {n: run.value for n, run in source.runs.items()} == {n: run.value for n, run in expected.items()}
     assert len(waits) == 3 * 4 * 2  # trials, evaluations, before and after
+
+
+@pytest.fixture
+def old_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose one CUDA device has compute capability 7.0, and a torch without code below 7.5."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla V100")
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80", "sm_90a", "compute_120"])
+
+
+@pytest.mark.usefixtures("old_gpu")
+def test_a_gpu_without_code_is_passed_over_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    """Where torch has no code for the only GPU the CPU trains, with a warning; asked for, the GPU is refused in one line."""
+    assert choose_device(None).type == "cpu"
+    assert "Tesla V100 has compute capability 7.0" in caplog.text
+    with pytest.raises(UserError, match=r"device 'cuda:0': Tesla V100 .* no code\. Give cpu"):
+        choose_device("cuda:0")
+
+
+@pytest.mark.usefixtures("old_gpu")
+@pytest.mark.parametrize("known", ["sm_70", "compute_70", "compute_60"])
+def test_a_gpu_with_code_is_taken(monkeypatch: pytest.MonkeyPatch, known: str) -> None:
+    """Machine code of the same generation, or code that the driver compiles, is enough."""
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_90", known])
+    assert choose_device(None).type == "cuda"
+    assert choose_device("cuda").type == "cuda"
+
+
+@pytest.mark.usefixtures("old_gpu")
+def test_a_reduced_precision_needs_the_engine_and_the_gpu_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tf32 and bfloat16 are refused on a GPU without them, and by an engine that would compute in float32 instead."""
+    device = torch.device("cuda")
+    for precision in ("tf32", "bfloat16"):
+        with pytest.raises(UserError, match=r"compute capability 7\.0"):
+            check_precision(precision, device)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    check_precision("tf32", device)
+    check_precision("bfloat16", device, "fused")
+    for engine in ("compiled", "reference"):
+        with pytest.raises(UserError, match=f"engine is {engine}"):
+            check_precision("tf32", device, engine)

@@ -291,6 +291,36 @@ def test_recording_comes_after_the_warm_up() -> None:
     assert calls == ["warm up"] * WARM_UP + ["capture", "replay", "replay"]
 
 
+def test_a_step_that_cannot_be_recorded_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    """Where a recording fails every further run is the function itself, which is said once; exhausted memory is not taken for that."""
+
+    class Fake:
+        error = "operation not permitted when stream is capturing"
+
+        def warm_up(self, function: Callable[[], None]) -> None:
+            function()
+
+        def capture(self, function: Callable[[], None]) -> None:
+            raise RuntimeError(self.error)
+
+        def replay(self) -> None:
+            raise AssertionError("nothing was recorded")
+
+    runs: list[int] = []
+    for _ in range(2):
+        step = Repeated(lambda: runs.append(1), Fake())
+        for _ in range(WARM_UP + 2):
+            step()
+    assert len(runs) == 2 * (WARM_UP + 2)
+    assert [Fake.error in record.getMessage() for record in caplog.records] == [True]
+    Fake.error = "CUDA error: out of memory"
+    step = Repeated(lambda: None, Fake())
+    for _ in range(WARM_UP):
+        step()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        step()
+
+
 def test_float32_is_near() -> None:
     """In float32 losses drift from float64's by rounding only, and those of bfloat16 products by theirs."""
     exact = trained(cohort())

@@ -30,9 +30,17 @@ from hpsearch.training.workers import dispatcher, worker
 from hpsearch.training.workers.dispatcher import truncated
 from hpsearch.training.workers.engine import WorkersEngine, WorkerSettings, devices_engine
 from hpsearch.training.workers.local_pool import LocalPool
-from hpsearch.training.workers.messages import Alive, Ready, deserialize, serialize
+from hpsearch.training.workers.messages import (
+    Alive,
+    Ready,
+    deserialize,
+    serialize,
+    weights_sent,
+    with_weights,
+    without_weights,
+)
 from hpsearch.training.workers.worker import Job
-from hpsearch.trial import Outcome, TrialSpec
+from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 from tests.support.observers import logged
 from tests.support.scripted import Stage, hill
 from tests.support.small import small_data
@@ -240,13 +248,31 @@ def pids_of(engine: WorkersEngine) -> list[int]:
 
 @pytest.mark.slow
 def test_processes_train_as_this_one_does(pair: WorkersEngine) -> None:
-    """Two processes give the runs of the reference in this one, weights included, bit for bit."""
-    specs = specs_with_rungs(small_data(), 5)
+    """Two processes give the runs of the reference in this one, weights and last weights included, bit for bit."""
+    specs = specs_with_rungs(small_data(), 5, keep_last=True)
     here = reference_runs(specs, small_data())
     there = TrialQueue(specs)
     pair.run(there)
     assert set(there.runs) == set(range(5))
     assert all(equal(here[number], there.runs[number]) for number in here)
+    assert all(run.last_weights is not None for run in there.runs.values() if run.weights is not None)
+
+
+def test_weights_of_both_networks_travel() -> None:
+    """A run travels without weights; with the message that brings them it is the same run again, with or without a last network."""
+    weights = {"layers.0.bias": torch.arange(3.0)}
+    last = {"layers.0.bias": torch.arange(3.0) + 1}
+    for run in (
+        TrainingRun(2, Outcome.FINISHED, History(), weights=weights, last_weights=last),
+        TrainingRun(2, Outcome.FINISHED, History(), weights=weights),
+    ):
+        light = without_weights(run)
+        assert (light.weights, light.last_weights) == (None, None)
+        back = with_weights(light, weights_sent(run), torch.device("cpu"))
+        assert back.weights is not None
+        assert torch.equal(back.weights["layers.0.bias"], weights["layers.0.bias"])
+        assert (back.last_weights is None) == (run.last_weights is None)
+        assert back.last_weights is None or torch.equal(back.last_weights["layers.0.bias"], last["layers.0.bias"])
 
 
 @pytest.mark.slow

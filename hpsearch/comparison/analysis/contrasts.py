@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from math import inf, isfinite, log2
 from typing import TypeVar
 
+import numpy as np
 from scipy.stats import page_trend_test
 
-from hpsearch.comparison.analysis.measured import REFERENCE, Entry, Spread, measured_arms
-from hpsearch.comparison.analysis.quality import PARTS, ArmQuality, difference_by_seed, quality
+from hpsearch.comparison.analysis.measured import Entry, Spread, measured_arms
+from hpsearch.comparison.analysis.quality import PARTS, ArmQuality, quality
 from hpsearch.comparison.analysis.stability import ArmVariability, variabilities
 from hpsearch.comparison.analysis.times import (
     ENOUGH,
@@ -21,6 +22,8 @@ from hpsearch.comparison.analysis.times import (
     ended,
     histories,
     optimizers,
+    regimes,
+    seed_pairs,
     times,
     tuning_luck_of,
     winner_of,
@@ -28,10 +31,11 @@ from hpsearch.comparison.analysis.times import (
 )
 from hpsearch.comparison.analysis.tuning import ArmRates, rates
 from hpsearch.statistics import Estimate
+from hpsearch.statistics.estimates import Variance
 from hpsearch.statistics.learning_curves import saturated
 from hpsearch.statistics.luck import LEAST, with_luck
-from hpsearch.statistics.paired import paired_ratio, seed_pairs
-from hpsearch.statistics.scaling import critical_point
+from hpsearch.statistics.paired import paired_difference, paired_ratio
+from hpsearch.statistics.shared_rows import shared_variance
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 
 HALF = 0.5
@@ -54,33 +58,15 @@ def of_first(record: ComparisonRecord, items: Iterable[T]) -> dict[int, T]:
 # ---- times
 
 
-def three_sizes(record: ComparisonRecord) -> tuple[int, int, int] | None:
-    """Return the batch sizes 1, a mini-batch and the full batch; None where one of them has no runs on fresh seeds.
-
-    The mini-batch is the one nearest to the critical batch size (to `REFERENCE` where there is none) whose median run reached the
-    target. It follows from all batch sizes together: the quickest of them would be quickest by luck too.
-    """
-    arms = of_first(record, times(record))
-    between = [arm for size, arm in arms.items() if 1 < size < record.rows]
-    if 1 not in arms or record.rows not in arms or not between:
-        return None
-    aim = critical_point(list(arms), [arm.costs["steps"].median.value for arm in arms.values()])
-    if not aim or not isfinite(aim):
-        aim = float(REFERENCE)
-    reaching = [arm for arm in between if isfinite(arm.costs["steps"].median.value)]
-    nearest = min(reaching or between, key=lambda arm: abs(log2(arm.batch_size / aim)))
-    return 1, nearest.batch_size, record.rows
-
-
 def three_times(record: ComparisonRecord) -> tuple[ArmTimes, ArmTimes, ArmTimes] | None:
     """Return the times of SGD, a mini-batch and GD.
 
-    None where one has fewer than `ENOUGH` runs, or the median run of the mini-batch did not reach the target.
+    None where one of them has fewer than `ENOUGH` runs, or none, or the median run of the mini-batch did not reach the target.
     """
-    sizes = three_sizes(record)
-    if sizes is None:
-        return None
     arms = of_first(record, times(record))
+    sizes = regimes(record, optimizers(record)[0]) if arms else None
+    if sizes is None or (sizes[0], sizes[2]) != (1, record.rows):
+        return None
     one, mini, full = (arms[size] for size in sizes)
     if min(one.runs, mini.runs, full.runs) < ENOUGH or not isfinite(mini.costs["steps"].median.value):
         return None
@@ -96,13 +82,13 @@ def cost_ratio(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, unit: s
         return None
     if arm.costs[unit].median.value == inf:
         return Estimate(inf, budget_ratio(arm, other, unit), inf)
-    ours, theirs = seed_pairs(arm.by_seed(unit), other.by_seed(unit))
+    ours, theirs, divisions = seed_pairs(record, arm.by_seed(unit), other.by_seed(unit))
     if not any(isfinite(min(pair)) for pair in zip(ours, theirs, strict=True)):
         return None
     luck = tuning_luck_of(record, arm.optimizer)
     if unit == PRODUCT:  # updates times epochs: twice as many octaves
         luck *= 2
-    return with_luck(paired_ratio(ours, theirs), luck)
+    return with_luck(paired_ratio(ours, theirs, divisions), luck)
 
 
 def budget_ratio(arm: ArmTimes, other: ArmTimes, unit: str) -> float:
@@ -159,10 +145,12 @@ def phase(record: ComparisonRecord, unit: str) -> Phase | None:
     ends = (1, record.rows)
     if any(size not in found or size not in deviations for size in ends):
         return None
-    one, full = seed_pairs(deviations[1], deviations[record.rows])
+    one, full, divisions = seed_pairs(record, deviations[1], deviations[record.rows])
     if len(one) < ENOUGH:
         return None
-    ratio = with_luck(paired_ratio(one, full), LEAST)  # another learning rate would move the loss in other steps
+    ratio = with_luck(
+        paired_ratio(one, full, divisions), LEAST
+    )  # another learning rate would move the loss in other steps
     common = sorted(set.intersection(*(set(seeds) for seeds in deviations.values() if len(seeds) >= ENOUGH)))
     sizes = sorted(size for size, seeds in deviations.items() if len(seeds) >= ENOUGH)
     rows = [[log2(deviations[size][seed]) for size in sizes] for seed in common]
@@ -218,7 +206,7 @@ def at_edge(record: ComparisonRecord, sizes: Iterable[int], best: bool = False) 
 
 
 def reference_size(record: ComparisonRecord) -> int | None:
-    """Return the mini-batch nearest to 32, with which quality is compared."""
+    """Return the batch size with which quality is compared."""
     arms = of_first(record, quality(record))
     return next((arm.reference for arm in arms.values()), None)
 
@@ -229,15 +217,17 @@ def _full_batch(record: ComparisonRecord) -> ArmQuality | None:
 
 
 def better_than_full(record: ComparisonRecord, where: str) -> Estimate | None:
-    """Return how much better the mini-batch nearest to 32 is than GD, on `where`.
+    """Return how much better the networks of the mini-batch (`reference_size`) are than those of GD, on `where`.
 
     "training" or "test" rows, by the networks of the best evaluations; "last": by the last networks, on the test rows where those are
     recorded, else on the validation rows; "full" or "updates": within that budget on the validation rows.
+
+    On test rows the interval has what other test rows would change, where the record knows it (`knows_test_rows`).
     """
     if where in PARTS:
-        return _difference_of(record, lambda run: _score(run, where))
+        return _difference_of(record, lambda run: _score(run, where), where)
     if where == "last":
-        return _difference_of(record, _last_score(record))
+        return _difference_of(record, _last_score(record), where if last_part(record) == "test" else "")
     full = _full_batch(record)
     if full is None or full.runs < ENOUGH or where not in full.within:
         return None
@@ -248,17 +238,22 @@ def better_than_full(record: ComparisonRecord, where: str) -> Estimate | None:
 
 
 def last_part(record: ComparisonRecord) -> str:
-    """Return the rows on which the last networks are compared: "test" where all runs have that score, else "validation"."""
+    """Return the rows on which the last networks are compared: "test" where all networks have that score, else "validation"."""
     arms = of_first(record, record.arms)
     winners = [arms[size].best for size in (reference_size(record), record.rows) if size in arms]
-    runs = [run for winner in winners if winner for run in winner.runs]
+    runs = [run for winner in winners if winner for run in winner.runs if run.scores]
     return "test" if runs and all("last" in run.scores for run in runs) else "validation"
 
 
 def _last_score(record: ComparisonRecord) -> Callable[[TrialRecord], float | None]:
     if last_part(record) == "test":
-        return lambda run: _score(run, "last")
+        return lambda run: _last_test_metric(record, run)
     return lambda run: _last_metric(record, run)
+
+
+def _last_test_metric(record: ComparisonRecord, run: TrialRecord) -> float | None:
+    """Return the test metric of a run's last network; one that diverged has the worst."""
+    return worst_metric(record) if run.failed else _score(run, "last")
 
 
 def _last_metric(record: ComparisonRecord, run: TrialRecord) -> float | None:
@@ -273,18 +268,58 @@ def _score(run: TrialRecord, part: str) -> float | None:
     return float(run.scores[part]["metric"]) if part in run.scores else None
 
 
-def _difference_of(record: ComparisonRecord, value: Callable[[TrialRecord], float | None]) -> Estimate | None:
-    """Return the mean difference of a value of the best winners' runs, the mini-batch's less GD's, over the seeds that both have."""
+def _difference_of(
+    record: ComparisonRecord, value: Callable[[TrialRecord], float | None], tested: str = ""
+) -> Estimate | None:
+    """Return the mean difference of a value of the best winners' runs, the mini-batch's less GD's, over the seeds that both have.
+
+    `tested` is the part of the scores that the values are of, where they are of test rows.
+    """
     size = reference_size(record)
     if size is None or size == record.rows:
         return None
+    return _lead(record, size, record.rows, value, tested)
+
+
+def lead_on_test_rows(record: ComparisonRecord, size: int, other: int) -> Estimate | None:
+    """Return by how much a batch size is better than another on the test rows; None where too few seeds have both."""
+    return _lead(record, size, other, lambda run: _score(run, "test"), "test")
+
+
+def _lead(
+    record: ComparisonRecord, size: int, other: int, value: Callable[[TrialRecord], float | None], tested: str
+) -> Estimate | None:
+    """Return by how much a batch size is better than another in a value of the best winners' runs."""
     arms = of_first(record, record.arms)
-    mini = _by_seed(arms.get(size), value)
-    full = _by_seed(arms.get(record.rows), value)
-    common = mini.keys() & full.keys()
-    if len(common) < ENOUGH or not all(isfinite(mini[seed]) and isfinite(full[seed]) for seed in common):
+    ours, theirs, divisions = seed_pairs(record, _by_seed(arms.get(size), value), _by_seed(arms.get(other), value))
+    if len(ours) < ENOUGH or not all(map(isfinite, [*ours, *theirs])):
         return None
-    return _more_is_better(record, difference_by_seed(record, mini, full), 1)
+    shared = _shared_rows(record, size, other, tested)
+    return _more_is_better(record, paired_difference(ours, theirs, divisions, shared), 1)
+
+
+def knows_test_rows(record: ComparisonRecord) -> bool:
+    """Whether the record knows what other test rows would change in the difference of the mini-batch and GD."""
+    return _shared_rows(record, reference_size(record) or 0, record.rows, "test") is not None
+
+
+def _shared_rows(record: ComparisonRecord, size: int, other: int, part: str) -> Variance | None:
+    """Return the variance of one batch size's lead over another that is due to test rows which all runs share; None: not known."""
+    arms = of_first(record, record.arms)
+    left_out = [_left_out(arms.get(one), part) for one in (size, other)]
+    ours, theirs, divisions = seed_pairs(record, *left_out)
+    counts = set(map(len, [*ours, *theirs]))  # of blocks; 0 where they are not known
+    if len(ours) < ENOUGH or len(counts) > 1 or 0 in counts:
+        return None
+    differences = np.asarray(ours) - np.asarray(theirs)  # [seeds, blocks]
+    groups = np.asarray(divisions if len(set(divisions)) > 1 else range(len(ours)))
+    return shared_variance([differences[groups == group].mean(0) for group in np.unique(groups)])
+
+
+def _left_out(arm: ArmRecord | None, part: str) -> dict[int, tuple[float, ...]]:
+    """Return by seed what the metric of a network is without each block of test rows; nothing of a seed whose record does not know it."""
+    runs = arm.best.runs if arm and arm.best else ()
+    return {run.number: run.left_out.get(part, ()) for run in runs if part in run.scores}
 
 
 def _by_seed(arm: ArmRecord | None, value: Callable[[TrialRecord], float | None]) -> dict[int, float]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from math import inf
 
-from hpsearch.statistics.luck import Variance, near_best_variance
+from hpsearch.statistics.estimates import Variance
+from hpsearch.statistics.luck import near_best_variance
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 
 

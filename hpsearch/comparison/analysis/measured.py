@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol, TypeVar
 
-from hpsearch.comparison.analysis.times import regimes
+from hpsearch.comparison.analysis.times import nearest_size, regimes
 from hpsearch.storage import ArmRecord, ComparisonRecord
 
 REGIMES = 3
-REFERENCE = 32  # the batch size that stands for mini-batches is the one nearest to it
 FEW = 3  # updates that runs must have in common, else the run that was measured most often stands for all
 
 
@@ -82,8 +81,9 @@ def three_regimes(record: ComparisonRecord, optimizer: str, items: Sequence[T]) 
 def smallest_middle_largest(items: Iterable[Item], size: Callable[[Item], int]) -> list[Item]:
     """Return the items of the smallest batch size, the one between nearest to `REFERENCE`, and the largest, as far as there are."""
     ordered = sorted(items, key=size)
-    between = sorted(ordered[1:-1], key=lambda item: abs(size(item) - REFERENCE))
-    return [*ordered[:1], *between[:1], *ordered[1:][-1:]]
+    between = {size(item): item for item in ordered[1:-1]}
+    middle = [between[nearest_size(between)]] if between else []
+    return [*ordered[:1], *middle, *ordered[1:][-1:]]
 
 
 def by_update(runs: Iterable[Sequence[Entry]]) -> dict[int, list[Entry]]:

@@ -2,22 +2,30 @@
 
 Equal epochs favour small batches and equal updates large ones (Shallue et al. 2019, §4.8, fig 11), so the sign of "small batches
 generalise better" may depend on the budget; at one training loss "trained less" is kept apart from "generalises better" (Keskar et al.
-2016). Runs of one seed are compared in pairs, with the mini-batch whose size is nearest to 32.
+2016). Runs of one seed are compared in pairs, with the batch size that stands for mini-batches (`times.mini_batch`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, log2
+from math import inf, isfinite
 
 from hpsearch.comparison.analysis.remembered import remembered
-from hpsearch.comparison.analysis.times import ended, histories, learning_rate, times, worst_metric
+from hpsearch.comparison.analysis.times import (
+    ended,
+    histories,
+    learning_rate,
+    mini_batch,
+    nearest_size,
+    seed_pairs,
+    times,
+    worst_metric,
+)
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import median_estimate
 from hpsearch.statistics.learning_curves import best_within, gap_at_loss, matched_level, saturated
-from hpsearch.statistics.paired import holm, paired_difference, probability_of_improvement, seed_pairs, sign_flip_p
+from hpsearch.statistics.paired import holm, paired_difference, paired_p, probability_of_improvement
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 
-REFERENCE = 32
 ROUNDING = 1e-9  # relative, of a number of updates
 PARTS = ("training", "validation", "test")
 
@@ -84,7 +92,8 @@ def quality(record: ComparisonRecord) -> list[ArmQuality]:
     result = []
     for arm, own in runs:
         within = {budget: arms[arm.optimizer, arm.batch_size] for budget, arms in compared.items()}
-        base = reference([other.batch_size for other, _ in runs if other.optimizer == arm.optimizer])
+        sizes = [other.batch_size for other, _ in runs if other.optimizer == arm.optimizer]
+        base = reference(record, arm.optimizer, sizes)
         result.append(_quality(arm, own, base, within, level))
     return result
 
@@ -94,9 +103,12 @@ def _runs_of_arms(record: ComparisonRecord) -> Runs:
     return [(arm, runs) for arm, runs in found if runs]
 
 
-def reference(sizes: Sequence[int]) -> int:
-    """Return the batch size that the others are compared with: the nearest to 32, in octaves."""
-    return min(sizes, key=lambda size: abs(log2(size / REFERENCE)))
+def reference(record: ComparisonRecord, optimizer: str, sizes: Sequence[int]) -> int:
+    """Return which of an optimizer's batch sizes the others are compared with: the mini-batch, or the nearest to `REFERENCE`."""
+    middle = mini_batch(record, optimizer)
+    if middle is None or middle not in sizes:
+        return nearest_size(sizes)
+    return middle
 
 
 def limits(record: ComparisonRecord) -> dict[str, Limit]:
@@ -124,7 +136,8 @@ def _compared(record: ComparisonRecord, runs: Runs, limit: Limit) -> dict[tuple[
     for optimizer in dict.fromkeys(arm.optimizer for arm, _ in runs):
         own = [(arm, ended_runs) for arm, ended_runs in runs if arm.optimizer == optimizer]
         values = {arm.batch_size: _best_by_seed(record, arm, ended_runs, limit) for arm, ended_runs in own}
-        for size, within in _compare_sizes(record, values).items():
+        base = reference(record, optimizer, list(values))
+        for size, within in _compare_sizes(record, values, base).items():
             result[optimizer, size] = within
     return result
 
@@ -140,40 +153,28 @@ def _best_by_seed(record: ComparisonRecord, arm: ArmRecord, runs: Sequence[Trial
     return values
 
 
-def _compare_sizes(record: ComparisonRecord, values: Mapping[int, BySeed]) -> dict[int, Within]:
-    """Compare each batch size of one optimizer with the reference, over the seeds that both have."""
-    base = reference(list(values))
+def _compare_sizes(record: ComparisonRecord, values: Mapping[int, BySeed], base: int) -> dict[int, Within]:
+    """Compare each batch size of one optimizer with another, over the seeds that both have."""
     pairs = {}
     for size, seeds in values.items():
-        ours, theirs = seed_pairs(seeds, values[base])
+        pairing = seed_pairs(record, seeds, values[base])
+        ours, theirs, _ = pairing
         if size != base and len(ours) > 1 and all(map(isfinite, [*ours, *theirs])):
-            pairs[size] = (ours, theirs)
+            pairs[size] = pairing
     p_values: dict[int, float] = {}
     if pairs:
-        adjusted = holm([sign_flip_p(*pair) for pair in pairs.values()])
+        adjusted = holm([paired_p(*pairing) for pairing in pairs.values()])
         p_values = dict(zip(pairs, adjusted.tolist(), strict=True))
     result = {}
     for size, seeds in values.items():
         metric = median_estimate(list(seeds.values()))
         result[size] = Within(metric, None, None, None)
         if size in pairs:
-            ours, theirs = pairs[size]
+            ours, theirs, _ = pairs[size]
             costs = (theirs, ours) if record.direction == "maximize" else (ours, theirs)  # the better one costs less
             better = probability_of_improvement(*costs)
-            difference = difference_by_seed(record, seeds, values[base])
-            result[size] = Within(metric, difference, p_values[size], better)
+            result[size] = Within(metric, paired_difference(*pairs[size]), p_values[size], better)
     return result
-
-
-def difference_by_seed(record: ComparisonRecord, ours: BySeed, theirs: BySeed) -> Estimate:
-    """Return the mean difference over the seeds that both have; seeds of one division of the rows are not independent.
-
-    Raises:
-        ValueError: no seed in common, or a value that is not finite.
-    """
-    common = sorted(ours.keys() & theirs.keys())
-    divisions = [seed % record.divisions for seed in common]
-    return paired_difference([ours[seed] for seed in common], [theirs[seed] for seed in common], divisions)
 
 
 # ---- the ends of the runs

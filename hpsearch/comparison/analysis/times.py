@@ -12,15 +12,16 @@ from functools import lru_cache
 from itertools import cycle
 from math import inf, isfinite, log2
 from statistics import median
+from typing import TypeVar
 
 import numpy as np
 
 from hpsearch.comparison.analysis.luck import second_stage_variance
 from hpsearch.comparison.analysis.remembered import remembered
 from hpsearch.statistics import Estimate
-from hpsearch.statistics.estimates import median_estimate
+from hpsearch.statistics.estimates import Variance, median_estimate
 from hpsearch.statistics.learning_curves import resolution, step_seconds
-from hpsearch.statistics.luck import Variance, tuning_luck
+from hpsearch.statistics.luck import tuning_luck
 from hpsearch.statistics.scaling import Hyperbola, fit_hyperbola, scatter_luck
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord
 from hpsearch.trial import History
@@ -34,6 +35,8 @@ UNITS = ("steps", "epochs", "seconds")
 PRODUCT = "product"  # a unit beside them: updates times epochs
 PLAIN = "plain_seconds"  # a unit beside them: seconds in the plain loop
 ENOUGH = 3  # seeds, below which nothing is concluded
+T = TypeVar("T")
+REFERENCE = 32  # rows; the batch size that is nearest to it stands for mini-batches where no critical one is known
 
 # Batch size -> S(1) / S(B), updates to a validation error of 3 % on MNIST; 784-1024-1024-1024-10, plain SGD, learning rate tuned at each
 # batch size. Shallue et al. (JMLR 20(112), 2019), figure 3, top left, digitised: within about 4 %.
@@ -85,6 +88,15 @@ class ArmTimes:
     def by_seed(self, unit: str) -> dict[int, float]:
         """Return the cost of each seed in a unit."""
         return dict(zip(self.seeds, self.costs[unit].values, strict=True))
+
+
+def seed_pairs(record: ComparisonRecord, a: Mapping[int, T], b: Mapping[int, T]) -> tuple[list[T], list[T], list[int]]:
+    """Return the values of two arms by seed as pairs: of the seeds that both have, in their order, and each seed's division of the rows.
+
+    Two runs of one seed share initial weights and rows. Seeds of one division are not independent.
+    """
+    common = sorted(a.keys() & b.keys())
+    return [a[seed] for seed in common], [b[seed] for seed in common], [seed % record.divisions for seed in common]
 
 
 def optimizers(record: ComparisonRecord) -> list[str]:
@@ -215,23 +227,34 @@ def _steps_in_common(record: ComparisonRecord, optimizer: str) -> tuple[tuple[in
 
 
 def regimes(record: ComparisonRecord, optimizer: str) -> tuple[int, int, int] | None:
-    """Return the smallest batch size, the mini-batch with the fewest updates times epochs, and the largest; None without three.
+    """Return the smallest batch size, the one that stands for mini-batches (`mini_batch`), and the largest; None without three."""
+    sizes = sorted(arm.batch_size for arm in times(record) if arm.optimizer == optimizer)
+    middle = mini_batch(record, optimizer)
+    return None if middle is None else (sizes[0], middle, sizes[-1])
 
-    That product is least at the critical batch size, where updates and examples are both twice their least (McCandlish et al. 2018), and
-    depends on no machine. Where no mini-batch's median run reached the target, it is the one in the middle.
+
+def mini_batch(record: ComparisonRecord, optimizer: str) -> int | None:
+    """Return the batch size that stands for mini-batches wherever three are told apart: in verdicts, tables and figures.
+
+    Of those between the smallest and the largest whose median run reached the target (of all of them, where none did) it is the nearest to
+    the critical batch size, at which updates and examples are both twice their least (McCandlish et al. 2018); where that is not known,
+    to `REFERENCE`. It follows from all batch sizes together, and from no machine: the quickest would be quickest by luck too. None where
+    fewer than three were timed.
     """
-    arms = [arm for arm in times(record) if arm.optimizer == optimizer]
-    if len(arms) < ENOUGH:
-        return None
+    arms = sorted((arm for arm in times(record) if arm.optimizer == optimizer), key=lambda arm: arm.batch_size)
     between = arms[1:-1]
-    middle = min(between, key=_product)
-    if not isfinite(_product(middle)):
-        middle = between[len(between) // 2]
-    return arms[0].batch_size, middle.batch_size, arms[-1].batch_size
+    if not between:
+        return None
+    fit = scaling(record, optimizer)
+    critical = fit.critical_batch_size.value if fit else 0.0
+    aim = critical if 0 < critical < inf else REFERENCE
+    reaching = [arm for arm in between if isfinite(arm.costs["steps"].median.value)]
+    return nearest_size((arm.batch_size for arm in reaching or between), aim)
 
 
-def _product(arm: ArmTimes) -> float:
-    return arm.costs[PRODUCT].median.value
+def nearest_size(sizes: Iterable[int], aim: float = REFERENCE) -> int:
+    """Return the batch size that is the fewest octaves away from an aim; of two as near the first."""
+    return min(sizes, key=lambda size: abs(log2(size / aim)))
 
 
 def shallue_steps(batch_size: int, steps: float) -> dict[int, float]:

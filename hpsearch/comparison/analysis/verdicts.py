@@ -18,6 +18,7 @@ from hpsearch.comparison.analysis.contrasts import (
     cost_ratio,
     deviations_of_passes,
     full_score,
+    knows_test_rows,
     last_part,
     phase,
     reference_size,
@@ -278,9 +279,9 @@ def generalises(record: ComparisonRecord) -> Answer:
         return quality_lacking(record)
     last = better_than_full(record, "last")
     values: Values = {"test": test, "equal_epochs": epochs, "equal_updates": updates, "batch_size": size, "last": last}
-    remarks: tuple[str, ...] = ("budgets",)
+    remarks: tuple[str, ...] = ("rows", "budgets") if knows_test_rows(record) else ("budgets",)
     if last is not None:
-        remarks = ("budgets", f"last_{last_part(record)}")
+        remarks += (f"last_{last_part(record)}",)
     short = unsaturated(record)
     if short:
         return Answer(Judgement.THIN, "unfinished", values | {"still_improving": short}, remarks)
@@ -291,13 +292,26 @@ def generalises(record: ComparisonRecord) -> Answer:
         if updates.high < 0 or epochs.high < 0:
             return Answer(Judgement.CONDITION, "budget", values, remarks, limits)
         return Answer(Judgement.HOLDS, "better", values, remarks, limits)
-    if test.high < 0:
-        return Answer(Judgement.UNSUPPORTED, "worse", values, remarks, limits)
     margin = margin_of(record)
     values["margin"] = margin
-    if -margin < test.low and test.high < margin:
+    if last is not None and last_part(record) == "test" and _contradicted(test, last, margin):
+        return Answer(Judgement.THIN, "depends", values, remarks[:-1])
+    if test.high < 0:
+        return Answer(Judgement.UNSUPPORTED, "worse", values, remarks, limits)
+    if _alike(test, margin):
         return Answer(Judgement.UNSUPPORTED, "alike", values, remarks, limits)
     return Answer(Judgement.THIN, "unclear", values, remarks)
+
+
+def _alike(difference: Estimate, margin: float) -> bool:
+    return -margin < difference.low and difference.high < margin
+
+
+def _contradicted(test: Estimate, last: Estimate, margin: float) -> bool:
+    """Whether the last networks are ahead where the best ones are behind, or differ where the best ones are alike."""
+    if test.high < 0:
+        return last.low > 0
+    return _alike(test, margin) and (last.low > margin or last.high < -margin)
 
 
 def margin_of(record: ComparisonRecord) -> float:

@@ -19,7 +19,7 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
-from hpsearch.comparison.escape.cells import Tick
+from hpsearch.comparison.escape.cells import Watch
 from hpsearch.comparison.escape.dead_relu import DeadSettings, dead_relu_test
 from hpsearch.comparison.escape.instability import InstabilitySettings, instability_test
 from hpsearch.comparison.escape.teacher import TeacherSettings, teacher_test
@@ -27,7 +27,7 @@ from hpsearch.comparison.escape.thermal import ThermalSettings, thermal_test
 
 Results = dict[str, Any]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-TESTS: dict[str, Callable[[Any, Tick], dict[str, Any]]] = {
+TESTS: dict[str, Callable[[Any, Watch], dict[str, Any]]] = {
     "instability": instability_test,
     "thermal": thermal_test,
     "teacher": teacher_test,
@@ -60,11 +60,15 @@ def run_all(
     show: Callable[[str, int, int], None],
     stored: Mapping[str, Any] = NOTHING,
     keep: Callable[[Results], None] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Results:
     """Run the four tests and return plain data by test: its result, its settings and the seconds it took.
 
     `show` is told of each test, while it runs, its name and how many of how many parts of its present stage are done. A test that is
     among the `stored` results with the same settings is not run again. After each other one, `keep` gets all results.
+
+    Raises:
+        Halted: `stopping` said so; the test that was running is to be made anew.
     """
     results = {name: stored[name] for name in TESTS if is_kept(name, settings, stored)}
     for name, test in TESTS.items():
@@ -72,7 +76,7 @@ def run_all(
             continue
         own = getattr(settings, name)
         begin = perf_counter()
-        result = test(own, partial(show, name))
+        result = test(own, Watch(partial(show, name), stopping))
         seconds = perf_counter() - begin
         results[name] = result | {"settings": _plain(own), "seconds": round(seconds, 3)}
         if keep is not None:

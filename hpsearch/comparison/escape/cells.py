@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import chain
+from threading import Event
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,7 +23,26 @@ ESCAPED, STUCK, OTHER, DIVERGED, UNRESOLVED = range(5)
 FULL = "full"  # the batch size of gradient descent
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Tick = Callable[[int, int], None]  # is told how many of how many parts of a test are done
+Show = Callable[[int, int], None]  # is told how many of how many parts of a test are done
+CHUNK = 10  # seeds that run without a look at whether the test is to end
+
+
+class Halted(Exception):
+    """A test ends before it is done, since a signal asked for it or another part of it failed."""
+
+
+class Watch:
+    """Shows how far a test is, and ends its parts: they look at it often, so that nobody waits for those that are running."""
+
+    def __init__(self, show: Show = lambda done, total: None, stopping: Callable[[], bool] = lambda: False) -> None:
+        self.show = show
+        self.stopping = stopping
+        self.ended = Event()
+
+    def check(self) -> None:
+        """Raise `Halted` where the test is to end."""
+        if self.ended.is_set() or self.stopping():
+            raise Halted
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,26 +154,53 @@ def _six_digits(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def parallel(function: Callable[[Item], Result], items: Iterable[Item], tick: Tick) -> list[Result]:
-    """Return the results in the order of the items, computed by one thread per core; compiled loops hold no lock."""
+def parallel(function: Callable[[Item], Result], items: Iterable[Item], watch: Watch) -> list[Result]:
+    """Return the results in the order of the items, computed by one thread per core; compiled loops hold no lock.
+
+    Raises:
+        Halted: the watch says so.
+    """
     todo = list(items)
     results: list[Result] = []
+
+    def run(item: Item) -> Result:
+        watch.check()
+        return function(item)
+
     with threadpool_limits(limits=1), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for result in pool.map(function, todo):
-            results.append(result)
-            tick(len(results), len(todo))
+        try:
+            for result in pool.map(run, todo):
+                results.append(result)
+                watch.show(len(results), len(todo))
+        except BaseException:  # a signal's too: the pool waits for what is running
+            watch.ended.set()
+            raise
     return results
 
 
+def in_chunks(passages: Callable[[Array], tuple[Array, Array]], stream: Array, watch: Watch) -> tuple[Array, Array]:
+    """Return the times [S] and ends [S, ...] of all runs of an arm, one for each key of its stream [S], which know nothing of each other.
+
+    Raises:
+        Halted: the watch says so.
+    """
+    found = []
+    for first in range(0, stream.size, CHUNK):
+        watch.check()
+        found.append(passages(stream[first : first + CHUNK]))
+    times, ends = zip(*found, strict=True)
+    return np.concatenate(times), np.concatenate(ends)
+
+
 def run_cells(
-    run: Callable[[EscapeArm], Sequence[CellCounts]], arms: Iterable[EscapeArm], tick: Tick
+    run: Callable[[EscapeArm], Sequence[CellCounts]], arms: Iterable[EscapeArm], watch: Watch
 ) -> list[CellCounts]:
     """Run all arms in parallel and return their cells."""
-    return list(chain.from_iterable(parallel(run, arms, tick)))
+    return list(chain.from_iterable(parallel(run, arms, watch)))
 
 
 def run_arms(
-    run: Callable[[EscapeArm], Sequence[CellCounts]], arms: Iterable[EscapeArm], tick: Tick
+    run: Callable[[EscapeArm], Sequence[CellCounts]], arms: Iterable[EscapeArm], watch: Watch
 ) -> dict[str, list[Any]]:
     """Run all arms in parallel and return their cells as columns."""
-    return columns(run_cells(run, arms, tick))
+    return columns(run_cells(run, arms, watch))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, Tick, classes, run_arms, tally
+from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, Watch, classes, in_chunks, run_arms, tally
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
 from hpsearch.training.compiled.jit import Array, compiled, inlined
 from hpsearch.trial import derive_seed
@@ -108,7 +108,7 @@ def arms(settings: DeadSettings) -> list[EscapeArm]:
     return result + [EscapeArm("sgd", "alive", lowest, size) for size in settings.batch_sizes]
 
 
-def run(arm: EscapeArm, settings: DeadSettings) -> list[CellCounts]:
+def run(arm: EscapeArm, settings: DeadSettings, watch: Watch) -> list[CellCounts]:
     """Run all seeds of an arm once, to the longer of both budgets, and count them within each."""
     size = settings.examples_in_sum
     inputs = example_inputs(size)
@@ -118,15 +118,15 @@ def run(arm: EscapeArm, settings: DeadSettings) -> list[CellCounts]:
     trace = noise_trace(inputs, start)
     share = (size - batch) / (batch * (size - 1))
     noisy = arm.method == "isotropic"
-    times, ends = passages(
-        inputs,
-        start,
-        keys(settings.seeds, "dead", arm.method, arm.start, arm.learning_rate, batch),
-        arm.learning_rate,
-        batch if arm.method == "sgd" else size,
-        sqrt(trace * share / 2) if noisy else 0.0,
-        max(budgets.values()),
-    )
+    drawn = batch if arm.method == "sgd" else size
+    deviation = sqrt(trace * share / 2) if noisy else 0.0
+    longest = max(budgets.values())
+
+    def chunk(stream: Array) -> tuple[Array, Array]:
+        return passages(inputs, start, stream, arm.learning_rate, drawn, deviation, longest)
+
+    stream = keys(settings.seeds, "dead", arm.method, arm.start, arm.learning_rate, batch)
+    times, ends = in_chunks(chunk, stream, watch)
     found = labels(ends, start)
     return [tally(arm, budget, cap, found, times, {"noise_trace": trace}) for budget, cap in budgets.items()]
 
@@ -138,6 +138,6 @@ def labels(ends: Array, start: tuple[float, float]) -> Array:
     return classes(at_start, good, ~(np.abs(ends).max(axis=1) < FAR))
 
 
-def dead_relu_test(settings: DeadSettings, tick: Tick) -> dict[str, Any]:
+def dead_relu_test(settings: DeadSettings, watch: Watch) -> dict[str, Any]:
     """Return the counts of all arms; each from the dead start must be stuck, whatever the optimizer."""
-    return {"cells": run_arms(lambda arm: run(arm, settings), arms(settings), tick)}
+    return {"cells": run_arms(lambda arm: run(arm, settings, watch), arms(settings), watch)}

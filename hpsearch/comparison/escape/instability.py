@@ -17,7 +17,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import hypergeom
 
-from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, Tick, classes, run_arms, tally
+from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, Watch, classes, in_chunks, run_arms, tally
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
 from hpsearch.statistics.estimates import finite
 from hpsearch.training.compiled.jit import Array, compiled, inlined
@@ -140,7 +140,7 @@ def arms(settings: InstabilitySettings) -> list[EscapeArm]:
     return result
 
 
-def run(arm: EscapeArm, settings: InstabilitySettings) -> list[CellCounts]:
+def run(arm: EscapeArm, settings: InstabilitySettings, watch: Watch) -> list[CellCounts]:
     """Run all seeds of an arm once and count them within both budgets."""
     size = settings.examples_in_sum
     batch = arm.examples_per_update(size)
@@ -154,17 +154,16 @@ def run(arm: EscapeArm, settings: InstabilitySettings) -> list[CellCounts]:
         start = NUDGE - 1
         target = 0.0
         radius = 1 / (1 + sqrt(HIGH))
-    times, ends = passages(
-        np.repeat([LOW, HIGH], size // 2),
-        start,
-        target,
-        radius,
-        keys(settings.seeds, "instability", arm.method, arm.start, arm.learning_rate, batch),
-        arm.learning_rate,
-        size if noisy else batch,
-        noise_deviation(batch, size) if noisy else 0.0,
-        max(budgets.values()),
-    )
+    sum_weights = np.repeat([LOW, HIGH], size // 2)
+    drawn = size if noisy else batch
+    deviation = noise_deviation(batch, size) if noisy else 0.0
+    longest = max(budgets.values())
+
+    def chunk(stream: Array) -> tuple[Array, Array]:
+        return passages(sum_weights, start, target, radius, stream, arm.learning_rate, drawn, deviation, longest)
+
+    stream = keys(settings.seeds, "instability", arm.method, arm.start, arm.learning_rate, batch)
+    times, ends = in_chunks(chunk, stream, watch)
     predicted = exponent(arm.learning_rate, batch, size) if bad else inf
     theory = {"exponent": finite(predicted)}
     found = labels(ends, bad)
@@ -186,7 +185,7 @@ def labels(ends: Array, bad: bool) -> Array:
     return classes(at_zero, at_one, far)
 
 
-def instability_test(settings: InstabilitySettings, tick: Tick) -> dict[str, Any]:
+def instability_test(settings: InstabilitySettings, watch: Watch) -> dict[str, Any]:
     """Return the counts of all arms beside the exact boundaries by batch size; "x = 1" is what a run of the map may leave."""
     size = settings.examples_in_sum
     boundaries = []
@@ -194,4 +193,4 @@ def instability_test(settings: InstabilitySettings, tick: Tick) -> dict[str, Any
         label = batch if batch < size else FULL
         theory = {"lyapunov": lyapunov_boundary(batch, size), "mean_square": mean_square_boundary(batch, size)}
         boundaries.append({"batch_size": label, **theory})
-    return {"cells": run_arms(lambda arm: run(arm, settings), arms(settings), tick), "boundaries": boundaries}
+    return {"cells": run_arms(lambda arm: run(arm, settings, watch), arms(settings), watch), "boundaries": boundaries}

@@ -22,6 +22,8 @@ ROUNDING = 1e-12  # of a loss, summed from terms that cancel
 TAN_22_5 = 0.41421356237309503
 BLOCK = 1_000  # examples whose gradients are held at once
 STILL = 1e-12  # gradient norm below which descent without noise stays where it is
+SETTLED = 1e-13  # a weight's change in an update, below which SGD is at a global minimum, where its noise ends
+QUIET = 100  # updates in a row of such changes, after which it stays
 
 # ---- closed form
 
@@ -240,17 +242,30 @@ def record(recorded: Array, marks: Array, update: int, weights: Array) -> bool:
     return bool(np.max(np.abs(weights)) < FAR)  # False for NaN
 
 
+@inlined
+def stay(recorded: Array, marks: Array, update: int, weights: Array) -> None:
+    """Copy the weights to the slots of all marks from this update on."""
+    for i in range(marks.size):
+        if marks[i] >= update:
+            copy(weights, 1.0, recorded[i])
+
+
 @compiled
 def sample_descent(
     start: Array, teacher: Array, key: Any, learning_rate: float, batch_size: int, marks: Array
 ) -> Array:
-    """Return the weights [M, K, D] after `marks` updates of SGD, each on a fresh batch of x ~ N(0, I); NaN from where a run diverged."""
+    """Return the weights [M, K, D] after `marks` updates of SGD, each on a fresh batch of x ~ N(0, I); NaN from where a run diverged.
+
+    A run ends where it stays for good: only at a global minimum is every example's gradient 0. A unit that is off for some examples may
+    hold a weight still for a while, so that many updates in a row must hold all of them.
+    """
     weights = start.copy()
     gradient = np.empty_like(start)
     inputs = np.empty(start.shape[1])
     active = np.empty(max(start.shape[0], teacher.shape[0]))
     recorded = np.full((marks.size, *start.shape), np.nan)
     drawn = 0
+    quiet = 0  # updates in a row that moved no weight by more than `SETTLED`
     width = inputs.size + inputs.size % 2
     for update in range(1, np.max(marks) + 1):
         gradient[:, :] = 0.0
@@ -260,6 +275,10 @@ def sample_descent(
             add_example(gradient, weights, teacher, inputs, active)
         weights -= learning_rate / batch_size * gradient
         if not record(recorded, marks, update, weights):
+            break
+        quiet = quiet + 1 if learning_rate / batch_size * np.max(np.abs(gradient)) < SETTLED else 0
+        if quiet == QUIET:
+            stay(recorded, marks, update, weights)
             break
     return recorded
 
@@ -274,10 +293,13 @@ def fill_noise(factor: Array, normal: Array, noise: Array) -> None:
 
 
 @compiled
-def noisy_descent(start: Array, teacher: Array, key: Any, learning_rate: float, factor: Array, marks: Array) -> Array:
+def noisy_descent(
+    start: Array, teacher: Array, key: Any, learning_rate: float, factor: Array, deviation: float, marks: Array
+) -> Array:
     """Return the weights [M, K, D] after `marks` updates of GD with Gaussian noise of covariance FᵀF on its gradient; F is `factor`.
 
-    F is [K·D, K·D], or has no rows: no noise. Then a run ends where its gradient vanishes, since it stays there.
+    F is [K·D, K·D]. Without rows the noise is independent in all directions, of this `deviation`; where that is 0 there is none, and a
+    run ends where its gradient vanishes, since it stays there.
     """
     weights = start.copy()
     gradient = np.empty_like(start)
@@ -289,10 +311,11 @@ def noisy_descent(start: Array, teacher: Array, key: Any, learning_rate: float, 
         if factor.shape[0] > 0:
             fill_normal(key, update * (noise.size + 1), normal)
             fill_noise(factor, normal, noise)
+        elif deviation > 0:
+            fill_normal(key, update * (noise.size + 1), normal)
+            noise[:] = deviation * normal
         elif np.sum(gradient**2) < STILL * STILL:
-            for i in range(marks.size):
-                if marks[i] >= update:
-                    copy(weights, 1.0, recorded[i])
+            stay(recorded, marks, update, weights)
             break
         weights -= learning_rate * (gradient + noise.reshape(start.shape))
         if not record(recorded, marks, update, weights):

@@ -29,7 +29,7 @@ from hpsearch.comparison.escape.cells import (
     UNRESOLVED,
     CellCounts,
     EscapeArm,
-    Tick,
+    Watch,
     columns,
     parallel,
     run_cells,
@@ -145,6 +145,22 @@ def label(end: Array, minimum: Minimum, settings: TeacherSettings) -> int:
     return OTHER if minimum.kind == "spurious" else ESCAPED
 
 
+def labels_of(ends: Array, minimum: Minimum, settings: TeacherSettings, watch: Watch) -> list[int]:
+    """Return the classes of the ends [M, K, D] of a run from a minimum; a run that stands still has one end, which is polished once.
+
+    Raises:
+        Halted: the watch says so.
+    """
+    found: list[int] = []
+    for mark, end in enumerate(ends):
+        watch.check()
+        if mark and np.array_equal(end, ends[mark - 1], equal_nan=True):
+            found.append(found[-1])
+        else:
+            found.append(label(end, minimum, settings))
+    return found
+
+
 def arms(settings: TeacherSettings) -> list[EscapeArm]:
     """Return the grid of SGD and of both kinds of noise from bad minima, SGD from good ones, and GD at all learning rates and larger ones.
 
@@ -170,16 +186,15 @@ def budgets(arm: EscapeArm, settings: TeacherSettings) -> list[tuple[str, int]]:
     return [*equal, ("examples", max(1, settings.examples // int(arm.batch_size)))]
 
 
-def noise_factor(arm: EscapeArm, minimum: Minimum) -> Array:
-    """Return the factor [P, P] of the covariance of an arm's Gaussian noise; without rows where it has none."""
+def gaussian_noise(arm: EscapeArm, minimum: Minimum) -> tuple[Array, float]:
+    """Return the factor [P, P] of the covariance of an arm's Gaussian noise, or one without rows and the deviation in all directions."""
     size = minimum.weights.size
-    if arm.method == "gd":
-        return np.empty((0, size))
-    batch = int(arm.batch_size)
+    if arm.method == "frozen":
+        return minimum.factor / sqrt(int(arm.batch_size)), 0.0
+    deviation = 0.0
     if arm.method == "isotropic":
-        return np.eye(size) * sqrt(minimum.trace / batch / size)
-    scaled: Array = minimum.factor / sqrt(batch)
-    return scaled
+        deviation = sqrt(minimum.trace / int(arm.batch_size) / size)
+    return np.empty((0, size)), deviation
 
 
 def ends(arm: EscapeArm, minimum: Minimum, start: Array, key: Any, settings: TeacherSettings) -> Array:
@@ -188,33 +203,40 @@ def ends(arm: EscapeArm, minimum: Minimum, start: Array, key: Any, settings: Tea
     marks = np.array([updates for _, updates in budgets(arm, settings)])
     if arm.method == "sgd":
         return sample_descent(start, teacher, key, arm.learning_rate, int(arm.batch_size), marks)
-    return noisy_descent(start, teacher, key, arm.learning_rate, noise_factor(arm, minimum), marks)
+    return noisy_descent(start, teacher, key, arm.learning_rate, *gaussian_noise(arm, minimum), marks)
 
 
-def run(arm: EscapeArm, minima: list[Minimum], settings: TeacherSettings, part: str = "") -> list[CellCounts]:
-    """Run an arm from every minimum and count the classes of its ends; another `part` of the test has other random numbers."""
+def run(
+    arm: EscapeArm, minima: list[Minimum], settings: TeacherSettings, watch: Watch, part: str = ""
+) -> list[CellCounts]:
+    """Run an arm from every minimum and count the classes of its ends; another `part` of the test has other random numbers.
+
+    Raises:
+        Halted: the watch says so.
+    """
     within = budgets(arm, settings)
     named = [arm.method, arm.start, arm.learning_rate, arm.batch_size, *([part] if part else [])]
     stream = keys(len(minima), "teacher", *named)
     labels = np.empty((len(minima), len(within)), dtype=np.int64)
     for row, (minimum, start, key) in enumerate(zip(minima, nudged(minima), stream, strict=True)):
-        labels[row] = [label(end, minimum, settings) for end in ends(arm, minimum, start, key, settings)]
+        watch.check()
+        labels[row] = labels_of(ends(arm, minimum, start, key, settings), minimum, settings, watch)
     return [tally(arm, budget, updates, labels[:, i], outcomes=True) for i, (budget, updates) in enumerate(within)]
 
 
 # ---- the grid, and what was best on it measured anew
 
 
-def teacher_test(settings: TeacherSettings, tick: Tick) -> dict[str, Any]:
+def teacher_test(settings: TeacherSettings, watch: Watch) -> dict[str, Any]:
     """Return GD's minima, the counts of all arms that begin at them, and the best settings with their fresh counts."""
-    minima = find_minima(range(settings.starts), settings, tick)
+    minima = find_minima(range(settings.starts), settings, watch)
     starts = certified(minima, settings.good)
-    found = run_cells(lambda arm: run(arm, starts[arm.start], settings), arms(settings), tick)
+    found = run_cells(lambda arm: run(arm, starts[arm.start], settings, watch), arms(settings), watch)
     best = best_settings(found, settings)
-    anew = find_minima(range(settings.starts, 2 * settings.starts), settings, tick)
+    anew = find_minima(range(settings.starts, 2 * settings.starts), settings, watch)
     fresh_starts = certified(anew, len(starts["bad"]))
     again = fresh_arms(best, settings)
-    fresh = run_cells(lambda arm: run(arm, fresh_starts[arm.start], settings, "fresh"), again, tick)
+    fresh = run_cells(lambda arm: run(arm, fresh_starts[arm.start], settings, watch, "fresh"), again, watch)
     return {
         "minima": summary(minima),
         "cells": columns(found),
@@ -223,9 +245,9 @@ def teacher_test(settings: TeacherSettings, tick: Tick) -> dict[str, Any]:
     }
 
 
-def find_minima(starts: Iterable[int], settings: TeacherSettings, tick: Tick) -> list[Minimum]:
+def find_minima(starts: Iterable[int], settings: TeacherSettings, watch: Watch) -> list[Minimum]:
     """Return where GD leads from random starts."""
-    return parallel(lambda start: descend(start, settings), starts, tick)
+    return parallel(lambda start: descend(start, settings), starts, watch)
 
 
 def certified(minima: list[Minimum], good: int) -> dict[str, list[Minimum]]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.integrate import cumulative_trapezoid, trapezoid
 
-from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, Tick, classes, run_arms, tally
+from hpsearch.comparison.escape.cells import FULL, CellCounts, EscapeArm, Watch, classes, in_chunks, run_arms, tally
 from hpsearch.comparison.escape.streams import fill_normal, keys, shuffle_front
 from hpsearch.statistics.estimates import finite
 from hpsearch.training.compiled.jit import Array, compiled, inlined
@@ -204,7 +204,7 @@ def budgets(arm: EscapeArm, settings: ThermalSettings) -> dict[str, int]:
     return {"longest": max(longest, *equal.values()), **equal}
 
 
-def run(arm: EscapeArm, settings: ThermalSettings) -> list[CellCounts]:
+def run(arm: EscapeArm, settings: ThermalSettings, watch: Watch) -> list[CellCounts]:
     """Run all seeds of an arm once, to the first passage or the longest budget, and count them there and within both equal budgets."""
     good, _, bad = wells()
     start, target = (bad, good) if arm.start == "bad" else (good, bad)
@@ -212,16 +212,16 @@ def run(arm: EscapeArm, settings: ThermalSettings) -> list[CellCounts]:
     batch = arm.examples_per_update(size)
     within = budgets(arm, settings)
     noisy = arm.method == "isotropic"
-    times, ends = passages(
-        sum_noise(settings),
-        start + NUDGE,
-        target,
-        keys(settings.seeds, "thermal", arm.method, arm.start, arm.learning_rate, batch),
-        arm.learning_rate,
-        batch if arm.method == "sgd" else size,
-        sqrt(variance(batch, settings)) if noisy else 0.0,
-        within["longest"],
-    )
+    noise = sum_noise(settings)
+    begin = start + NUDGE
+    drawn = batch if arm.method == "sgd" else size
+    deviation = sqrt(variance(batch, settings)) if noisy else 0.0
+
+    def chunk(stream: Array) -> tuple[Array, Array]:
+        return passages(noise, begin, target, stream, arm.learning_rate, drawn, deviation, within["longest"])
+
+    stream = keys(settings.seeds, "thermal", arm.method, arm.start, arm.learning_rate, batch)
+    times, ends = in_chunks(chunk, stream, watch)
     theory = predictions(arm, batch, settings)
     found = labels(ends, start, target)
     return [tally(arm, budget, updates, found, times, theory) for budget, updates in within.items()]
@@ -234,11 +234,11 @@ def labels(ends: Array, start: float, target: float) -> Array:
     return classes(at_start, at_target, ~(np.abs(ends) < FAR))
 
 
-def thermal_test(settings: ThermalSettings, tick: Tick) -> dict[str, Any]:
+def thermal_test(settings: ThermalSettings, watch: Watch) -> dict[str, Any]:
     """Return the counts and times of all arms beside Kramers' times, and the wells; the mean time is total time by escapes."""
     good, saddle, bad = wells()
     return {
-        "cells": run_arms(lambda arm: run(arm, settings), arms(settings), tick),
+        "cells": run_arms(lambda arm: run(arm, settings, watch), arms(settings), watch),
         "wells": {"good": good, "saddle": saddle, "bad": bad, "barrier": energy(saddle) - energy(bad)},
         "certificate": {"gradient": abs(slope(bad)), "curvature": 3 * bad**2 - 1, "above": energy(bad) - energy(good)},
     }

@@ -52,11 +52,27 @@ def regime_name(batch_size: int, rows: int, texts: Texts, short: bool = False) -
     return texts(f"regime.{prefix}{regime_of(batch_size, rows)}", batch_size=number(batch_size))
 
 
+def batch_label(batch_size: int, record: ComparisonRecord, texts: Texts, between: str = "<br>") -> str:
+    """Return a batch size as axes have it: `1 SGD`, `16`, `1,257 GD`; without names where other optimizers stand on the axis too."""
+    kind = regime_of(batch_size, record.rows)
+    if kind == "some" or optimizers(record) != ["sgd"]:
+        return number(batch_size)
+    return f"{number(batch_size)}{between}{texts(f'regime.short_{kind}')}"
+
+
 def arm_name(arm: OfArm, record: ComparisonRecord, texts: Texts) -> str:
     """Return what an arm is called: its regime under plain gradient steps, else its batch size, since Adam on one row is no SGD."""
     if arm.optimizer == "sgd":
         return regime_name(arm.batch_size, record.rows, texts)
     return texts("regime.other", batch_size=number(arm.batch_size))
+
+
+def short_name(arm: OfArm, record: ComparisonRecord, texts: Texts) -> str:
+    """Return an arm's name for labels: GD, SGD, a mini-batch with its size."""
+    kind = regime_of(arm.batch_size, record.rows)
+    if arm.optimizer != "sgd" or kind == "some":
+        return arm_name(arm, record, texts)
+    return texts(f"regime.short_{kind}")
 
 
 def sizes_of(items: Iterable[HasBatchSize]) -> set[int]:
@@ -94,8 +110,7 @@ def measured_optimizer(record: ComparisonRecord) -> str:
 
 def metric_name(record: ComparisonRecord, texts: Texts) -> str:
     """Return the metric's name in the language, as it is where the language has none."""
-    key = f"metric.{record.data.get('metric') or ''}"
-    return texts.get(key, label(MetricFormat.of(record).name))
+    return label(MetricFormat.of(record, texts).name)
 
 
 # ---- numbers as text
@@ -174,13 +189,13 @@ def spread_columns(name: str, value: Spread | None) -> dict[str, object]:
 def target_text(record: ComparisonRecord, texts: Texts) -> str:
     """Return what a run has to pass, with its direction: `accuracy above 95.0 %`."""
     side = "above" if record.direction == "maximize" else "below"
-    value = MetricFormat.of(record).text(record.target)
+    value = MetricFormat.of(record, texts).text(record.target)
     return texts(f"metric.{side}", metric=metric_name(record, texts), value=value)
 
 
 def gap_texts(record: ComparisonRecord, gap: Estimate, texts: Texts) -> dict[str, str]:
     """Return a difference of the metric, `value`, with the bare numbers of its interval's ends, `low` and `high`."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     value = _signed_gap(metric, gap.value)
     if metric.percent and isfinite(gap.value):
         value = texts("metric.points", value=value)

@@ -85,7 +85,7 @@ def _draw(unit: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None
     if any(arm.reached < arm.runs for arm in arms):
         traces.append(_budget_end(unit, arms, texts))
     low, high = _limits(unit, arms)
-    horizontal = batch_axis(sizes_of(arms), texts("axis.batch_size"))
+    horizontal = batch_axis(sizes_of(arms), texts("axis.batch_size"), record, texts)
     title = texts(f"figure.{unit}.y", target=target_text(record, texts))
     vertical = log_axis(low, high, title, range=[log10(low), log10(high)])
     return plot(430, traces, horizontal, vertical, meta={"note": _note(unit, arms, record, texts)})

@@ -1,39 +1,48 @@
-"""Learning curves of three regimes (SGD, a mini-batch, gradient descent): the same runs by updates, epochs and seconds.
+"""Learning curves of GD, a mini-batch and SGD: the same runs side by side by updates, epochs and seconds.
 
-The page switches the horizontal axis, since the answer to "which is faster?" changes with it.
+Which is faster depends on what is counted, so one look has all three. Each curve is named at its end; on the target's line stands what
+reaching it cost, the median over seeds with its interval.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from functools import partial
 from itertools import chain
-from math import isfinite
+from math import isfinite, log10
 from typing import Any
 
 import plotly.graph_objects as go
 
-from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, Curve, curve, optimizers, regimes, times
-from hpsearch.comparison.analysis.times import UNITS as COSTS
+from hpsearch.comparison.analysis.standings import compared_sizes, leaders, standings
+from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, Curve, curve, optimizers, times
 from hpsearch.comparison.figures.appearance import (
     arm_name,
     metric_name,
     of_optimizer,
     optimizer_name,
     regime_color,
+    short_name,
     significant,
     sizes_of,
     target_text,
 )
-from hpsearch.comparison.figures.figure import ComparisonFigure, Rows, plot, power_axis
+from hpsearch.comparison.figures.figure import ComparisonFigure, Panel, Rows, interval_bars, panel_plot, power_axis
 from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded, value_axis
 from hpsearch.reporting.formatting import MetricFormat, number
 from hpsearch.reporting.locales import Texts
+from hpsearch.reporting.regimes import regime_of
+from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
-UNITS = ("updates", "epochs", "seconds")
+UNITS = {"updates": "steps", "epochs": "epochs", "seconds": "seconds"}  # axes of a curve → units of costs
 POINTS = 90  # of a curve, evenly in the logarithm of the updates
-MOST_CURVES = 3
 RISEN = 1.1  # times its lowest: a loss that ends there rose again
 COLUMN = {"curves": "metric", "loss_curves": "validation_loss"}
+SYMBOLS = {"one": ("circle", "●"), "some": ("square", "■"), "full": ("diamond", "◆")}  # of a mark, in its label
+WIDTH = 300  # pixels of a panel, by which labels are placed
+LETTER = 7.2  # pixels of a label's letter
+LINE = 16  # pixels of a label's height
+ROOM = 0.3  # of the curves' height, beyond their ends: for the labels
 
 
 def figure(name: str, description: str) -> ComparisonFigure:
@@ -42,47 +51,42 @@ def figure(name: str, description: str) -> ComparisonFigure:
 
 
 def _shown_curves(name: str, record: ComparisonRecord) -> list[Curve]:
-    """Return the curves of the first optimizer's regimes; of all its arms where there are fewer than three."""
+    """Return the curves of the compared batch sizes of the first optimizer, the smallest first; all arms' before any was timed."""
     first = next(iter(optimizers(record)), "")
-    arms = of_optimizer(record.arms, first)
-    sizes = regimes(record, first)
-    if sizes is not None:
-        arms = [arm for arm in arms if arm.batch_size in sizes]
-    found = [curve(record, arm, COLUMN[name]) for arm in arms[:MOST_CURVES]]
-    return [one for one in found if one is not None]
+    sizes = compared_sizes(record)
+    arms = [arm for arm in of_optimizer(record.arms, first) if arm.batch_size in sizes or not sizes]
+    found = [curve(record, arm, COLUMN[name]) for arm in arms]
+    return sorted((one for one in found if one is not None), key=lambda one: one.batch_size)
 
 
 def _draw(name: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None:
-    """Draw the medians and their bands; None for fewer than two arms."""
+    """Draw a panel for each unit; None for fewer than two arms."""
     curves = _shown_curves(name, record)
     if len(curves) < 2:
         return None
-    switch = [_option(unit, curves, texts) for unit in UNITS if _known(unit, curves)]
-    first = switch[0]
-    traces = chain.from_iterable(_traces(one, record, texts) for one in curves)
-    figure = plot(430, traces, power_axis(first["title"]), _vertical_axis(name, record, curves, texts))
-    for trace, x, y in zip(figure.data, first["x"], first["y"], strict=True):
-        trace.update(x=x, y=y)
+    units = [unit for unit in UNITS if all(one.axis(unit)[-1] > 0 for one in curves)]  # nothing may have been timed
+    vertical = _vertical_axis(name, record, curves, texts)
+    panels = [_panel(name, unit, curves, vertical, record, texts) for unit in units]
+    drawn = panel_plot(400, panels, _note(name, record, texts))
+    labels = [label for place, unit in enumerate(units) for label in _labels(name, curves, unit, place, record, texts)]
+    return drawn.update_layout(annotations=labels, showlegend=False)
+
+
+def _panel(
+    name: str, unit: str, curves: list[Curve], vertical: dict[str, Any], record: ComparisonRecord, texts: Texts
+) -> Panel:
+    horizontal = power_axis(f"<b>{texts(f'figure.curves.{unit}_axis')}</b>", range=list(_ends(unit, curves)))
+    traces = list(chain.from_iterable(_traces(one, unit, record, texts) for one in curves))
     if name == "curves" and record.target is not None:
-        line = {"color": LIGHT["edge"], "width": 1.5, "dash": "dot"}
-        figure.add_shape(type="line", xref="paper", x0=0, x1=1, y0=record.target, y1=record.target, line=line)
-    return figure.update_layout(meta={"switch": switch, "note": _note(name, record, texts)})
+        traces += _target_traces(unit, curves, record, texts)
+    return Panel(traces, horizontal, vertical)
 
 
-def _known(unit: str, curves: list[Curve]) -> bool:
-    """Whether all curves have an axis in a unit: there are no seconds where none were timed."""
-    return all(one.axis(unit)[-1] > 0 for one in curves)
-
-
-def _option(unit: str, curves: list[Curve], texts: Texts) -> dict[str, Any]:
-    """Return a horizontal axis to switch to: its label and title, and x and y of each band and median."""
-    x: list[list[float]] = []
-    y: list[list[float]] = []
-    for one in curves:
-        for across, heights in (_band(one, unit), _median(one, unit)):
-            x.append(rounded(across))
-            y.append(rounded(heights))
-    return {"label": texts(f"figure.curves.{unit}"), "title": texts(f"figure.curves.{unit}_axis"), "x": x, "y": y}
+def _ends(unit: str, curves: list[Curve]) -> tuple[float, float]:
+    """Return the ends of a horizontal axis, as logarithms."""
+    first = min(one.axis(unit)[0] for one in curves)
+    last = max(one.axis(unit)[-1] for one in curves)
+    return log10(first), log10(last) + 0.03 * log10(last / first)
 
 
 def _shown_evaluations(one: Curve) -> list[int]:
@@ -112,30 +116,107 @@ def _median(one: Curve, unit: str) -> tuple[list[float], list[float]]:
     return [axis[i] for i in shown], [one.median[i] for i in shown]
 
 
-def _traces(one: Curve, record: ComparisonRecord, texts: Texts) -> list[go.Scatter]:
+def _traces(one: Curve, unit: str, record: ComparisonRecord, texts: Texts) -> list[go.Scatter]:
     color = regime_color(one.batch_size, record.rows)
     name = arm_name(one, record, texts)
-    band = go.Scatter(mode="lines", fill="toself", fillcolor=color, opacity=0.2, line={"width": 0}, hoverinfo="skip")
-    line = go.Scatter(mode="lines", name=name, line={"color": color, "width": 2.5})
+    x, y = map(rounded, _band(one, unit))
+    outline = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    band = go.Scatter(x=x, y=y, fill="toself", fillcolor=color, opacity=0.2, name=name, **outline)
+    x, y = map(rounded, _median(one, unit))
+    line = go.Scatter(x=x, y=y, mode="lines", name=name, line={"color": color, "width": 2.5})
     line.update(hovertemplate=texts("figure.curves.hover", name=name, x="%{x:.4~g}", y="%{y:.4~g}") + "<extra></extra>")
-    return [band.update(name=name, showlegend=False), line]
+    return [band, line]
+
+
+def _target_traces(unit: str, curves: list[Curve], record: ComparisonRecord, texts: Texts) -> list[go.Scatter]:
+    """Return the target's line, and on it what each batch size needed, with the interval."""
+    assert record.target is not None, "asked only where there is a target"
+    ends = [10**end for end in _ends(unit, curves)]
+    line = {"color": LIGHT["edge"], "width": 1.5, "dash": "dot"}
+    traces = [go.Scatter(x=rounded(ends), y=[record.target] * 2, mode="lines", line=line, hoverinfo="skip")]
+    arms = [arm for arm in of_optimizer(times(record), curves[0].optimizer) if arm.batch_size in sizes_of(curves)]
+    for arm in arms:
+        need = arm.costs[UNITS[unit]].median if UNITS[unit] in arm.costs else None
+        if need and isfinite(need.value):
+            traces.append(_need(arm, need, ends, record, texts))
+    return traces
+
+
+def _need(arm: ArmTimes, need: Estimate, ends: Sequence[float], record: ComparisonRecord, texts: Texts) -> go.Scatter:
+    color = regime_color(arm.batch_size, record.rows)
+    symbol, _ = SYMBOLS[regime_of(arm.batch_size, record.rows)]
+    name = arm_name(arm, record, texts)
+    x = "–".join(significant(end) for end in (need.low, need.high))
+    inside = Estimate(need.value, max(need.low, ends[0]), min(need.high, ends[1]))
+    return go.Scatter(
+        x=rounded([need.value]),
+        y=[record.target],
+        mode="markers",
+        name=name,
+        marker={"color": color, "symbol": symbol, "size": 11, "line": {"color": LIGHT["surface"], "width": 1.5}},
+        error_x=interval_bars([inside], color, thickness=2.5, width=0),
+        hovertemplate=texts("figure.curves.need", name=name, value=significant(need.value), interval=x)
+        + "<extra></extra>",
+    )
 
 
 def _vertical_axis(name: str, record: ComparisonRecord, curves: list[Curve], texts: Texts) -> dict[str, Any]:
+    """Return the vertical axis, with room for the labels beyond the ends of the curves."""
     if name == "loss_curves":
         ends = chain.from_iterable((*one.low, *one.high) for one in curves)
         losses = [value for value in ends if isfinite(value) and value > 0]
-        return log_axis(min(losses), max(losses), texts("figure.loss_curves.y"))
+        low, high = log10(min(losses)), log10(max(losses))
+        return log_axis(min(losses), max(losses), range=[low - 0.04 * (high - low), high + ROOM * (high - low)])
     values = [value for value in chain.from_iterable(one.median for one in curves) if isfinite(value)]
-    low = min(values)
-    high = max(values)
-    pad = 0.04 * (high - low) or 0.01
-    title = texts("figure.curves.y", metric=metric_name(record, texts))
-    return value_axis(MetricFormat.of(record), (low - pad, high + pad), title)
+    values += [record.target] if record.target is not None else []
+    low, high = min(values), max(values)
+    height = (high - low) or 0.01
+    room = {"maximize": (0.04, ROOM), "minimize": (ROOM, 0.04)}[record.direction]
+    limits = (low - room[0] * height, high + room[1] * height)
+    return value_axis(MetricFormat.of(record, texts), limits) | {"range": list(limits)}
+
+
+def _labels(
+    name: str, curves: list[Curve], unit: str, place: int, record: ComparisonRecord, texts: Texts
+) -> list[dict[str, Any]]:
+    """Return the names of the curves beyond their ends, above each other where they would touch."""
+    suffix = "" if place == 0 else str(place + 1)
+    low, high = _ends(unit, curves)
+    below = name == "curves" and record.direction == "minimize"
+    taken: list[tuple[int, float, float]] = []
+    labels = []
+    for one in curves:
+        x, y = _median(one, unit)
+        if not x:
+            continue
+        symbol = SYMBOLS[regime_of(one.batch_size, record.rows)][1]
+        text = f"{symbol} {short_name(one, record, texts)}"
+        right = WIDTH * (log10(x[-1]) - low) / (high - low)
+        left = right - LETTER * len(text)
+        level = 0
+        while any(level == other and left < end and start < right for other, start, end in taken):
+            level += 1
+        taken.append((level, left, right))
+        shift = 14 + LINE * level
+        labels.append(
+            {
+                "x": log10(x[-1]),
+                "y": log10(y[-1]) if name == "loss_curves" else y[-1],
+                "xref": f"x{suffix}",
+                "yref": f"y{suffix}",
+                "text": text,
+                "font": {"color": regime_color(one.batch_size, record.rows), "size": 13},
+                "showarrow": False,
+                "xanchor": "right" if left > 0 else "left",
+                "yshift": -shift if below else shift,
+            }
+        )
+    return labels
 
 
 def _note(name: str, record: ComparisonRecord, texts: Texts) -> str:
-    notes = [texts("figure.curves.note")]
+    y = texts("figure.curves.y", metric=metric_name(record, texts))
+    notes = [texts("figure.curves.note", y=y if name == "curves" else texts("figure.loss_curves.y"))]
     if name == "curves" and record.target is not None:
         notes.append(texts("figure.curves.note_target", target=target_text(record, texts)))
     if len(optimizers(record)) > 1:
@@ -150,27 +231,36 @@ def _read(name: str, record: ComparisonRecord, texts: Texts) -> str:
         return texts("reading.nothing")
     if name == "loss_curves":
         return " ".join(_loss_sentence(one, record, texts) for one in curves)
-    sizes = sizes_of(curves)
-    arms = [arm for arm in of_optimizer(times(record), curves[0].optimizer) if arm.batch_size in sizes]
-    if all(not isfinite(arm.costs["steps"].median.value) for arm in arms):
+    return first_to_target(record, texts)
+
+
+def first_to_target(record: ComparisonRecord, texts: Texts) -> str:
+    """Say who reaches the target first in each unit, as far as the intervals can tell."""
+    by_unit = {unit: found for unit, found in standings(record) if unit in UNITS.values()}
+    sizes = compared_sizes(record)
+    arms = [arm for arm in of_optimizer(times(record), next(iter(optimizers(record)), "")) if arm.batch_size in sizes]
+    if record.target is None or not by_unit:
+        return texts("figure.curves.running")
+    if all(arm.reached <= arm.runs / 2 for arm in arms):
         return texts("reading.unreached", target=target_text(record, texts))
-    if min(one.runs for one in curves) < ENOUGH:
+    if min(arm.runs for arm in arms) < ENOUGH:
         return texts("reading.few", seeds=number(ENOUGH))
-    return _first_to_target(arms, record, texts)
+    names = {arm.batch_size: short_name(arm, record, texts) for arm in arms}
+    firsts = {unit: [names[size] for size in leaders(found)] for unit, found in by_unit.items()}
+    answers = {unit: _first(found, len(names), texts) for unit, found in firsts.items()}
+    target = target_text(record, texts)
+    if len(set(answers.values())) == 1 and len(answers) == len(UNITS):
+        return texts("figure.curves.same", target=target, steps=answers["steps"])
+    return texts("figure.curves.differ" if "seconds" in answers else "figure.curves.untimed", target=target, **answers)
 
 
-def _first_to_target(arms: list[ArmTimes], record: ComparisonRecord, texts: Texts) -> str:
-    names = {}
-    for unit in COSTS:
-        if all(unit in arm.costs for arm in arms):
-            costs = [arm.costs[unit].median.value for arm in arms]
-            names[unit] = arm_name(arms[costs.index(min(costs))], record, texts)
-    if "seconds" not in names:
-        key = "untimed"
-    else:
-        same = len(set(names.values())) == 1
-        key = "same" if same else "differ"
-    return texts(f"figure.curves.{key}", target=target_text(record, texts), **names)
+def _first(names: Sequence[str], compared: int, texts: Texts) -> str:
+    """Return who is first: one, or those that cannot be told apart."""
+    if len(names) == compared:
+        return texts("figure.curves.no_first")
+    if len(names) == 1:
+        return names[0]
+    return texts("figure.curves.level", names=texts.listing(names))
 
 
 def _loss_sentence(one: Curve, record: ComparisonRecord, texts: Texts) -> str:

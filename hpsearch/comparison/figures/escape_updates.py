@@ -10,10 +10,10 @@ from hpsearch.comparison.figures.figure import (
     Mark,
     Panel,
     Rows,
-    batch_axis,
     interval_bars,
     list_once,
     mark_trace,
+    marks_axis,
     panel_plot,
 )
 from hpsearch.comparison.figures.tiles import contrast_rows, method_name
@@ -41,7 +41,7 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         vertical = axis("", tickformat=".0%", range=[-0.04, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
         if not panels:
             vertical |= {"title": {"text": texts("figure.escape_updates.y")}}
-        panels.append(Panel(own, batch_axis(marks, title), vertical))
+        panels.append(Panel(own, marks_axis(marks, title), vertical))
         traces += own
     if not panels:
         return None

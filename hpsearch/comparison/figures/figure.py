@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.measured import Spread
+from hpsearch.comparison.figures.appearance import batch_label
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, log_ticks, rounded, tick_text
 from hpsearch.reporting.formatting import number
 from hpsearch.reporting.locales import Texts
@@ -111,10 +112,18 @@ def list_once(traces: Sequence[T]) -> Sequence[T]:
 # ---- axes
 
 
-def batch_axis(sizes: Iterable[int], title: str, **more: Any) -> dict[str, Any]:
-    """Return a logarithmic axis with ticks at the batch sizes, fewer where they would touch."""
-    ticks = _spaced(sorted(set(sizes)))
+def marks_axis(marks: Iterable[int], title: str, **more: Any) -> dict[str, Any]:
+    """Return a logarithmic axis with ticks at these numbers, fewer where they would touch."""
+    ticks = _spaced(sorted(set(marks)))
     return axis(title, type="log", tickvals=ticks, ticktext=list(map(number, ticks)), tickangle=0) | more
+
+
+def batch_axis(
+    sizes: Iterable[int], title: str, record: ComparisonRecord, texts: Texts, between: str = "<br>", **more: Any
+) -> dict[str, Any]:
+    """Return the axis of batch sizes with SGD and GD named: `1 SGD`, `16`, `1,257 GD`."""
+    marked = marks_axis(sizes, title, **more)
+    return marked | {"ticktext": [batch_label(size, record, texts, between) for size in marked["tickvals"]]}
 
 
 def power_axis(title: str, **more: Any) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def draw_variance(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     traces = []
     for moment in MOMENTS:
         traces += _variance_traces(record, texts, _at(found, moment), floor)
-    horizontal = batch_axis(sizes_of(found), texts("axis.batch_size"))
+    horizontal = batch_axis(sizes_of(found), texts("axis.batch_size"), record, texts)
     vertical = log_axis(floor, max(heights), texts("figure.variance.y"))
     return plot(430, traces, horizontal, vertical, meta={"note": _note(record, texts, texts("figure.variance.note"))})
 
@@ -173,7 +173,7 @@ def draw_angle(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     low = min(0.0, *(one.cosine_low for one in found))
     ticks = {cos(radians(angle)): angle for angle in ANGLES}
     labels = [f"{cosine:.2f} = {angle}°" for cosine, angle in ticks.items()]
-    horizontal = batch_axis(sizes_of(found), texts("axis.batch_size"))
+    horizontal = batch_axis(sizes_of(found), texts("axis.batch_size"), record, texts)
     vertical = axis(texts("figure.angle.y"), tickvals=list(ticks), ticktext=labels, range=[low - 0.03, 1.04])
     return plot(430, traces, horizontal, vertical, meta={"note": _note(record, texts, texts("figure.angle.note"))})
 

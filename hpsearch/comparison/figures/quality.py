@@ -47,7 +47,7 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the differences, a panel for each optimizer and budget; None where nothing can be compared."""
     arms = quality(record)
     budgets = limits(record)
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     look = {"tickformat": "+.1%" if metric.percent else "+~g", "zeroline": True, "zerolinecolor": LIGHT["edge"]}
     panels: list[Panel] = []
     for name, budget in _comparable(record, arms):
@@ -58,7 +58,7 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         title = _budget_text(budget, budgets[budget], texts)
         if len(optimizers(record)) > 1:
             title = f"{optimizer_name(name)}, {title}"
-        horizontal = batch_axis(sizes_of(group), f"<b>{title}</b>")
+        horizontal = batch_axis(sizes_of(group), f"<b>{title}</b>", record, texts)
         panels.append(Panel(traces, horizontal, axis(nticks=6) | look))
     if not panels:
         return None
@@ -115,7 +115,7 @@ def _hover(record: ComparisonRecord, arm: ArmQuality, budget: str, gap: Estimate
         "figure.quality.hover",
         name=arm_name(arm, record, texts),
         metric=metric_name(record, texts),
-        median=MetricFormat.of(record).text(within.metric.value),
+        median=MetricFormat.of(record, texts).text(within.metric.value),
         **gap_texts(record, gap, texts),
         p=significant(within.p or 0.0, 2),
         rate=number(arm.learning_rate),
@@ -149,9 +149,6 @@ def _sentences(record: ComparisonRecord, arms: list[ArmQuality], texts: Texts) -
         parts.append(texts(f"figure.quality.{key}"))
     else:
         parts.append(texts("figure.quality.alike"))
-    least_p = 2.0 ** (1 - min(arm.runs for arm in arms)) * (len(arms) - 1)  # that so few runs can give
-    if least_p >= LEVEL:
-        parts.append(texts("figure.quality.weak", p=significant(min(1.0, least_p), 2)))
     return " ".join(filter(None, parts))
 
 

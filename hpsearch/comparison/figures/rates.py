@@ -65,7 +65,7 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
             title = f"<b>{optimizer_name(name)}</b>, {title}"
         suffix = axis_suffix(panel)
         horizontal = power_axis(title, anchor=f"y{suffix}")
-        vertical = batch_axis(sizes, texts("axis.batch_size_short"), anchor=f"x{suffix}")
+        vertical = batch_axis(sizes, texts("axis.batch_size_short"), record, texts, " ", anchor=f"x{suffix}")
         figure.update_layout({f"xaxis{suffix}": horizontal, f"yaxis{suffix}": vertical})
     figure.add_traces(list_once(traces))
     meta: dict[str, Any] = {"note": texts("figure.rates.note", target=target_text(record, texts))}
@@ -119,7 +119,7 @@ def _hover(arm: ArmRates, trial: RateTrial, record: ComparisonRecord, texts: Tex
         outcome=texts(f"figure.rates.{trial.rate_class}"),
         steps=number(trial.steps),
         metric=metric_name(record, texts),
-        value=MetricFormat.of(record).text(trial.value),
+        value=MetricFormat.of(record, texts).text(trial.value),
     )
 
 

@@ -86,7 +86,7 @@ def _measure_panels(
         vertical = log_axis(min(heights, default=LEAST[name]) / 1.5, cap, most=5)
         if measure in LINEAR:
             vertical = axis(tickformat=LINEAR[measure], rangemode="tozero")
-        panels.append(Panel(traces, batch_axis(sizes_of(cases), title), vertical))
+        panels.append(Panel(traces, batch_axis(sizes_of(cases), title, record, texts), vertical))
     return panels
 
 

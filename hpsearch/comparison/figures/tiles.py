@@ -89,9 +89,15 @@ def method_name(cell: EscapeCell, texts: Texts) -> str:
 
 def column_axis(cells: Sequence[EscapeCell], title: str, texts: Texts) -> dict[str, Any]:
     """Return the horizontal axis of a map: batch sizes, then the full batch."""
-    names = [texts("regime.short_full") if size is None else brief(size) for size in batch_sizes_of(cells)]
+    names = [_column_name(size, texts) for size in batch_sizes_of(cells)]
     ticks = {"tickvals": [column + TILE_WIDTH / 2 for column in range(len(names))], "ticktext": names}
     return axis(title, range=[-0.1, len(names)], showgrid=False, tickangle=0, tickfont={"size": 11}, **ticks)
+
+
+def _column_name(batch_size: int | None, texts: Texts) -> str:
+    if batch_size is None:
+        return texts("regime.short_full")
+    return f"1<br>{texts('regime.short_one')}" if batch_size == 1 else brief(batch_size)
 
 
 def rate_axis(rates: Sequence[float], title: str) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _best_panel(record: ComparisonRecord, arms: list[ArmTuning], title: str, tex
         traces.append(_line(arm, record, texts, listed))
     values = [float(value) for value in chain.from_iterable(arm.best.value for arm in arms)]
     pad = 0.04 * (max(values) - min(values)) or 0.01
-    vertical = value_axis(MetricFormat.of(record), (min(values) - pad, max(values) + pad))
+    vertical = value_axis(MetricFormat.of(record, texts), (min(values) - pad, max(values) + pad))
     name = texts("figure.tuning.x", metric=metric_name(record, texts))
     return Panel(traces, axis(f"{name}{title}", rangemode="tozero", nticks=6), vertical)
 
@@ -109,7 +109,7 @@ def _band(arm: ArmTuning, record: ComparisonRecord, texts: Texts) -> go.Scatter:
 
 def _line(arm: ArmTuning, record: ComparisonRecord, texts: Texts, listed: bool) -> go.Scatter:
     name = _name(arm, record, texts)
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     marks = []
     columns = zip(arm.best.value, arm.best.low, arm.best.high, strict=True)
     for trials, (value, low, high) in enumerate(columns, start=1):
@@ -133,7 +133,7 @@ def _share_panel(record: ComparisonRecord, arms: list[ArmTuning], title: str, te
         shares.append(reaching)
     marker = {"color": colors_of(marks), "size": 10}
     dots = mark_trace(marks, showlegend=False, marker=marker, error_y=interval_bars(shares, LIGHT["ink"]))
-    horizontal = batch_axis(sizes_of(arms), f"{texts('figure.tuning.x_share')}{title}")
+    horizontal = batch_axis(sizes_of(arms), f"{texts('figure.tuning.x_share')}{title}", record, texts)
     return Panel([dots], horizontal, axis(range=[-0.03, 1.03], tickformat=".0%"))
 
 

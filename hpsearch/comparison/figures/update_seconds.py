@@ -98,7 +98,7 @@ def _panel(record: ComparisonRecord, arms: Sequence[ArmTimes], name: str, pick: 
             heights += [mark.y for mark in marks if mark.y]
     title = f"<b>{texts(f'figure.update_seconds.{name}')}</b>"
     vertical = log_axis(min(heights, default=1.0) / ROOM, max(heights, default=1.0) * ROOM, most=5)
-    return Panel(traces, batch_axis(sizes_of(arms), title), vertical)
+    return Panel(traces, batch_axis(sizes_of(arms), title, record, texts), vertical)
 
 
 def _mark(record: ComparisonRecord, arm: ArmTimes, estimate: Estimate, unit: str, texts: Texts) -> Mark:

@@ -1,4 +1,4 @@
-"""The report of a comparison: one page from the storage alone, first the verdicts on what the textbook claims, then the evidence.
+"""The report of a comparison: one page from the storage alone, first the answer in a figure and a table, then verdicts, then the evidence.
 
 Every sentence is one of `hpsearch.reporting.locales` filled with the record's numbers, so that the page can be had in any language there
 is; HTML is made of its pieces as of a search's page. Tables are written beside it as CSV, one for each figure.
@@ -6,14 +6,15 @@ is; HTML is made of its pieces as of a search's page. Tables are written beside 
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
 from hpsearch.comparison.analysis.judgement import Value, Verdict
 from hpsearch.comparison.analysis.measured import Spread
 from hpsearch.comparison.analysis.verdicts import verdicts
-from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure
+from hpsearch.comparison.figures import CHAPTERS, COMPARISON_FIGURES, OPENING, ComparisonFigure
 from hpsearch.comparison.figures.appearance import (
     bounds_text,
     engine_text,
@@ -25,14 +26,16 @@ from hpsearch.comparison.figures.appearance import (
 )
 from hpsearch.comparison.figures.figure import Rows
 from hpsearch.comparison.page.closing import checks, protocol, runs_table
-from hpsearch.comparison.page.opening import glance, introduction, warnings
+from hpsearch.comparison.page.opening import all_sizes, introduction, summary_remark, warnings
+from hpsearch.comparison.page.picture import write_picture
+from hpsearch.comparison.page.standings import ranked_table
 from hpsearch.comparison.plotting import comparison_figures
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.reporting import pieces
 from hpsearch.reporting.formatting import MetricFormat, number, sentence, visible
 from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.rendering import document, figure_json, reading_record
-from hpsearch.reporting.study_page import PREVIEW, SCRIPT_TEXTS
+from hpsearch.reporting.study_page import PREVIEW, script_texts
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
@@ -56,7 +59,7 @@ NEAR = 0.15  # relative distance from 1/k at which a ratio is called about 1/k
 
 
 def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en") -> Path:
-    """Write `folder/tables/*.csv` and the page, `report.html` (in another language than English `report.LANGUAGE.html`).
+    """Write `folder/tables/*.csv`, the page, `report.html` (in another language than English `report.LANGUAGE.html`), and its first figure.
 
     Args:
         record: the comparison as it was read from its storage; it may be running or empty.
@@ -75,26 +78,29 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
     make_folder(folder / "tables")
     for name, content in tables.items():
         write_file(folder / "tables" / f"{name}.csv", content)
-    suffix = "" if language == "en" else f".{language}"
-    path = folder / f"report{suffix}.html"
+    path = folder / texts.page_name
     write_file(path, html)
+    with reading_record(record.name):
+        opening = OPENING.draw(record, texts) if record.arms else None
+    if opening is not None:
+        write_picture(opening, OPENING.reading(record, texts), summary_remark(record, texts), path)
     return path
 
 
 def page(record: ComparisonRecord, texts: Texts) -> str:
-    """Return the report as one HTML document."""
-    figures = [_figure(row, record, texts) for row in comparison_figures(record).values()]
-    drawn = [figure for figure in figures if figure.plot is not None]
-    closing = [piece for piece in (runs_table(record, texts), checks(record, texts), protocol(record, texts)) if piece]
+    """Return the report as one HTML document: the answer in a figure, a table and verdicts, then chapters with the evidence."""
+    figures = {name: _figure(row, record, texts) for name, row in comparison_figures(record).items()}
+    drawn = {name for name, figure in figures.items() if figure.plot is not None}
+    chapters = [*_chapters(figures, texts), _done(record, texts)]
     settings = record.settings.get("study", {})
-    claims = [_claim(verdict, record, {figure.name for figure in drawn}, texts) for verdict in verdicts(record)]
-    content: list[object] = [pieces.Verdicts(texts("page.verdicts"), texts("page.verdicts_said"), claims)]
-    content.append(glance(record, texts))
+    claims = _claims(record, drawn, texts)
+    content: list[object] = [*_opening(figures.get(OPENING.name), record, texts)]
+    content.append(pieces.Verdicts(texts("page.verdicts"), texts("page.verdicts_said"), claims))
     cautions = warnings(record, texts)
     if cautions:
-        content.append(pieces.Warnings(texts("page.note"), cautions))
-    content += [_contents(drawn, closing), *figures, *closing]
-    content.append(pieces.Footer(texts("page.footer", date=record.as_of)))
+        content.append(pieces.Warnings(texts("page.note"), cautions, compact=True))
+    content.append(pieces.Contents([pieces.Link(chapter.title, f"#{chapter.anchor}") for chapter in chapters]))
+    content += [*chapters, pieces.Footer(texts("page.footer", date=record.as_of))]
     return document(
         pieces.Page(
             window=texts("page.window", name=visible(record.name, 100)),
@@ -103,25 +109,72 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
             heading=visible(settings.get("name") or record.name, 200),
             question=visible(settings.get("question") or "", 400),
             introduction=list(introduction(record, texts)),
-            pieces=[piece for piece in content if piece is not None],
-            script_texts={key: texts(f"page.{key}") for key in SCRIPT_TEXTS},
+            pieces=content,
+            script_texts=script_texts(texts),
         )
     )
 
 
-def _claim(verdict: Verdict, record: ComparisonRecord, drawn: set[str], texts: Texts) -> pieces.Claim:
-    shown = [name for name in verdict.figures if name in drawn]
-    (first, *further), limits = verdict_texts(verdict, record, texts)
-    return pieces.Claim(
-        text=texts(f"claim.{verdict.claim}"),
-        judgement=verdict.judgement,
-        judgement_text=texts(f"judgement.{verdict.judgement}"),
-        sentence=first,
-        details=" ".join(further),
-        details_title=texts("page.verdict_details"),
-        figures=[pieces.Link(texts(f"figure.{name}.title"), f"#about-{name}") for name in shown],
-        limits=" ".join(limits),
-    )
+def _opening(figure: pieces.FigureSection | None, record: ComparisonRecord, texts: Texts) -> list[object]:
+    """Return the answer: the figure under the sentence that it shows, the table of three, and all batch sizes."""
+    if figure is None:
+        return []
+    found: list[object] = []
+    if figure.plot is not None:
+        found.append(replace(figure, title=" ".join(figure.reading), question="", reading=()))
+    found += ranked_table(record, texts)
+    sizes = all_sizes(record, texts)
+    if sizes:
+        found.append(pieces.Folded(texts("glance.title"), sizes, "glance"))
+    return found
+
+
+def _chapters(figures: Mapping[str, pieces.FigureSection], texts: Texts) -> list[pieces.Chapter]:
+    """Return the chapters that have a figure; those for specialists are folded, their titles said."""
+    found = []
+    for chapter in CHAPTERS:
+        shown = [replace(figures[row.name], level=3) for row in chapter.shown if row.name in figures]
+        more = [replace(figures[row.name], level=3) for row in chapter.folded if row.name in figures]
+        folded = None
+        if more:
+            titles = " · ".join(section.title for section in more)
+            folded = pieces.Folded(texts("page.more", titles=titles), more)
+        if shown or more:
+            found.append(pieces.Chapter(chapter.name, texts(f"chapter.{chapter.name}"), shown, folded))
+    return found
+
+
+def _done(record: ComparisonRecord, texts: Texts) -> pieces.Chapter:
+    """Return the last chapter: how it was done."""
+    sections = (runs_table(record, texts), checks(record, texts), protocol(record, texts))
+    contents = [replace(section, level=3) for section in sections if section]
+    return pieces.Chapter("done", texts("chapter.done"), contents)
+
+
+def _claims(record: ComparisonRecord, drawn: set[str], texts: Texts) -> list[pieces.Claim]:
+    """Return the claims with their verdicts; what the details of one have said, those of the next do not repeat."""
+    told: set[str] = set()
+    claims = []
+    for verdict in verdicts(record):
+        (first, *further), limits = verdict_texts(verdict, record, texts)
+        claims.append(
+            pieces.Claim(
+                text=texts(f"claim.{verdict.claim}"),
+                judgement=verdict.judgement,
+                judgement_text=texts(f"judgement.{verdict.judgement}"),
+                sentence=first,
+                details=" ".join(line for line in further if line not in told),
+                details_title=texts("page.verdict_details"),
+                figures=[_link(name, texts) for name in verdict.figures if name in drawn],
+                limits=" ".join(limits),
+            )
+        )
+        told.update(further)
+    return claims
+
+
+def _link(figure: str, texts: Texts) -> pieces.Link:
+    return pieces.Link(texts(f"figure.{figure}.title"), f"#about-{figure}")
 
 
 def verdict_texts(verdict: Verdict, record: ComparisonRecord, texts: Texts) -> tuple[list[str], list[str]]:
@@ -156,7 +209,7 @@ def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> st
     if isinstance(value, tuple):
         return ", ".join(_named(item, record, texts) for item in value)
     if name == "margin" and isinstance(value, float):
-        return MetricFormat.of(record).gap(value, 0.0)
+        return MetricFormat.of(record, texts).gap(value, 0.0)
     if isinstance(value, Estimate) and name in GAPS:
         return texts("page.interval", **gap_texts(record, value, texts))
     if isinstance(value, Estimate) and name in SHARE_GAPS:
@@ -195,12 +248,6 @@ def _ratio(value: Estimate, ends: Mapping[str, str], texts: Texts) -> str:
     return texts("ratio.part", parts=number(parts), **ends)
 
 
-def _contents(drawn: Sequence[pieces.FigureSection], closing: Sequence[pieces.Section]) -> pieces.Contents:
-    links = [pieces.Link(figure.title, f"#about-{figure.name}") for figure in drawn]
-    links += [pieces.Link(section.title, f"#{section.anchor}") for section in closing]
-    return pieces.Contents(links)
-
-
 def _figure(row: ComparisonFigure, record: ComparisonRecord, texts: Texts) -> pieces.FigureSection:
     drawn = row.draw(record, texts)
     return pieces.FigureSection(
@@ -225,7 +272,8 @@ def _numbers(row: ComparisonFigure, record: ComparisonRecord, texts: Texts) -> p
     before = texts("page.rows", shown=min(PREVIEW, len(rows)), rows=len(rows))
     meanings = [(name, texts.get(f"column.{name}", "")) for name in head]
     file = pieces.Link(address, address, f"{before} ")
-    return pieces.Numbers(texts("page.numbers"), pieces.PageTable(head, body, numeric), file, pieces.Facts(meanings))
+    table = pieces.PageTable(head, body, numeric, label=f"{row.name}.csv")
+    return pieces.Numbers(texts("page.numbers"), table, file, pieces.Facts(meanings))
 
 
 def _cell(value: object, texts: Texts) -> str:

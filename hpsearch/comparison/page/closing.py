@@ -23,7 +23,7 @@ def runs_table(record: ComparisonRecord, texts: Texts) -> Section | None:
         return None
     head = [texts(f"runs.{name}") for name in ("arm", "kind", *ENDS, "total")]
     rows = [row for arm in record.arms for row in _rows(arm, record, texts)]
-    contents = [Paragraph(texts("runs.said"), "ask"), PageTable(head, rows, head[2:])]
+    contents = [Paragraph(texts("runs.said"), "ask"), PageTable(head, rows, head[2:], label=texts("page.runs"))]
     return Section("runs", texts("page.runs"), contents)
 
 

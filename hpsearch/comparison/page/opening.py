@@ -14,6 +14,7 @@ from hpsearch.comparison.analysis.tuning import rates
 from hpsearch.comparison.figures.appearance import (
     OfArm,
     arm_name,
+    metric_name,
     optimizer_name,
     percent,
     regime_name,
@@ -24,7 +25,7 @@ from hpsearch.comparison.figures.appearance import (
 from hpsearch.data.metrics import METRICS
 from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
 from hpsearch.reporting.locales import Texts
-from hpsearch.reporting.pieces import PageTable, Paragraph, Section
+from hpsearch.reporting.pieces import PageTable, Paragraph
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ArmRecord, ComparisonRecord
 
@@ -43,13 +44,19 @@ def introduction(record: ComparisonRecord, texts: Texts) -> Iterator[str]:
         if record.minima:
             yield texts("page.asked_minima")
         return
-    compare = record.settings["compare"]
-    yield texts("page.asked_data", title=data_title(record, 200), **row_counts(record))
-    runs = {"trials": number(compare["trials"]), "seeds": number(compare["seeds"])}
-    yield texts("page.asked_tuned", budget=budget(record, texts), **runs)
+    rows = row_counts(record)
+    yield texts(
+        "page.asked_data", title=data_title(record, 200), seeds=number(record.settings["compare"]["seeds"]), **rows
+    )
     if record.target is not None:
         chosen = "" if record.target_given else "_chosen"
         yield texts(f"page.asked_target{chosen}", target=target_text(record, texts))
+
+
+def summary_remark(record: ComparisonRecord, texts: Texts) -> str:
+    """Return what stands below the first figure where it is a picture by itself."""
+    asked = next(introduction(record, texts), "")
+    return f"{asked} {texts('page.asked_axis', metric=metric_name(record, texts))}"
 
 
 def data_title(record: ComparisonRecord, most: int) -> str:
@@ -73,11 +80,11 @@ def budget(record: ComparisonRecord, texts: Texts) -> str:
     return texts(f"unit.{unit}", amount=number(training.get(unit) or EPOCHS))
 
 
-def glance(record: ComparisonRecord, texts: Texts) -> Section | None:
-    """Return every batch size in one line of a table: what it needed, and how good it got."""
+def all_sizes(record: ComparisonRecord, texts: Texts) -> list[PageTable | Paragraph]:
+    """Return every batch size in one line of a table: what it needed, and how good it got; nothing before one was timed."""
     arms = times(record)
     if not arms:
-        return None
+        return []
     head = [texts(f"glance.{name}") for name in COLUMNS]
     numeric = head[1:]
     scores = {(arm.optimizer, arm.batch_size): arm.scores.get("test") for arm in quality(record)}
@@ -86,12 +93,10 @@ def glance(record: ComparisonRecord, texts: Texts) -> Section | None:
         head.insert(0, texts("glance.optimizer"))
         for arm, row in zip(arms, rows, strict=True):
             row.insert(0, optimizer_name(arm.optimizer))
-    contents = [
-        Paragraph(texts("glance.question"), "ask"),
-        PageTable(head, rows, numeric),
+    return [
+        PageTable(head, rows, numeric, label=texts("glance.title")),
         Paragraph(texts("glance.note", target=target_text(record, texts)), "note"),
     ]
-    return Section("glance", texts("glance.title"), contents)
 
 
 def _row(arm: ArmTimes, score: Estimate | None, record: ComparisonRecord, texts: Texts) -> list[str]:
@@ -100,7 +105,7 @@ def _row(arm: ArmTimes, score: Estimate | None, record: ComparisonRecord, texts:
         significant(arm.learning_rate) if arm.learning_rate else "–",
         *(_cost(arm, unit, texts) for unit in UNITS),
         f"{arm.reached}/{arm.runs}",
-        _score(score, MetricFormat.of(record), texts),
+        _score(score, MetricFormat.of(record, texts), texts),
     ]
 
 

@@ -7,7 +7,9 @@ lack. Traces are `Scatter` and `Bar`, all that the page's part of plotly draws, 
 
 `layout.meta` holds what the page needs besides: `switch` (other horizontal axes), `panels` (small ones that the page lays out for its
 width), `turned` (pixels below which the horizontal axis runs down the page, and how high the figure is then), `square` (pixels by which
-it is higher than wide at most), `thinned` (a note where not every trial is drawn), `note` (any other).
+it is higher than wide at most), `thinned` (a note where not every trial is drawn), `note` (any other), `edge` (a note on what is drawn at
+the edge of the metric's axis), `whole` (that axis with every value, see `points`), `brush` (axes along which a range can be dragged).
+A trace of single trials has their numbers as `customdata`: by them the page lights up a trial and fades what the filter leaves out.
 """
 
 from collections.abc import Callable

@@ -13,21 +13,22 @@ from hpsearch.reporting.figures.points import (
     BEYOND,
     MOST_CATEGORIES,
     Heights,
+    Look,
     Scale,
     band_names,
     bold_trial,
     crowd_note,
-    edge_note,
-    marker,
     rings,
     role_text,
+    scale_meta,
     scale_of,
     spread,
     thin,
     thinned,
+    trial_points,
 )
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, hover, label, name_label, rounded, value_axis
-from hpsearch.reporting.formatting import identifier, number
+from hpsearch.reporting.formatting import domain, identifier, number
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, ranked, space_of, with_value
 from hpsearch.reporting.tables import Frames
@@ -37,7 +38,8 @@ PANEL = 230  # pixels high; page.js lays the panels out anew for narrow screens
 COLUMNS = 3
 PANELS = 24
 POINTS = 4000  # in all panels together
-ROLES = ("finished", "pruned", "diverged", BEYOND)
+TICKS = 4  # of the metric's axis
+LOOKS = (("finished",) * 2, ("pruned",) * 2, ("diverged",) * 2, (BEYOND, "finished"), (BEYOND, "pruned"))
 LABELS = 229  # pixels that the narrowest panel of page.js leaves to the labels of its choices
 PARTS = 12  # of a panel's band
 BAR = 16  # pixels of the width of a bar that stands for many trials
@@ -60,12 +62,12 @@ class Panel:
             return None
         return self.scale.position(trial.params[self.name]) + spread(trial) * self.scale.spread
 
-    def role(self, trial: TrialRecord) -> str:
+    def look(self, trial: TrialRecord) -> Look:
         """Return as what a trial is drawn: all failures look alike here, and so do all that trained to their end."""
         if trial.failed:
-            return "diverged"
-        own = self.heights.role(trial)
-        return own if own in ROLES else "finished"
+            return "diverged", "diverged"
+        outcome = "pruned" if trial.outcome == "pruned" else "finished"
+        return BEYOND if self.heights.role(trial) == BEYOND else outcome, outcome
 
 
 def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
@@ -75,7 +77,7 @@ def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     names = [name for name in hyperparameters(record) if name in present][:PANELS]
     if len(ended) < 2 or not names or not ranked(record):
         return None
-    heights = Heights.common(record)
+    heights = Heights.common(record, texts)
     crowd = len(ended) >= CROWD
     trials = list(ranked(record)[:TOP]) if crowd else thin(ended, max(150, POINTS // len(names)), heights.metric)
     panels = [
@@ -88,21 +90,22 @@ def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     named: set[str] = set()
     for i, panel in enumerate(panels):
         across, down = _place(i, len(panels))
-        upright = value_axis(heights.metric, heights.ends, most=4) | {"anchor": f"x{panel.tag}", "domain": down}
+        upright = value_axis(heights.metric, heights.ends, most=TICKS) | {"anchor": f"x{panel.tag}", "domain": down}
         layout |= {f"xaxis{panel.tag}": _below(panel) | {"domain": across}, f"yaxis{panel.tag}": upright}
-        for trace in chain(_crowd(panel, record) if crowd else (), _traces(panel, trials, record)):
+        many = _crowd(panel, record) if crowd else ()
+        for trace in chain(many, _traces(panel, trials, record)):
             first = trace.legendgroup not in named  # each group of traces is once in the legend
             figure.add_trace(
                 trace.update(showlegend=first and bool(trace.name), xaxis=f"x{panel.tag}", yaxis=f"y{panel.tag}")
             )
             named.add(trace.legendgroup)
-    notes = [thinned(len(trials), len(ended), texts), edge_note(trials, heights, texts)]
+    notes = [thinned(len(trials), len(ended), texts)]
     if crowd:
         notes = [crowd_note(ended, heights, texts)]
     if len(hyperparameters(record)) > PANELS:
         notes.append(texts("search.figure.axes.first", panels=PANELS))
     meta = {"panels": len(names), "panel": PANEL, "thinned": " ".join(filter(None, notes))}
-    return figure.update_layout(layout, meta=meta)
+    return figure.update_layout(layout, meta=meta | scale_meta(trials, heights, texts, TICKS))
 
 
 def _place(panel: int, panels: int) -> tuple[list[float], list[float]]:
@@ -116,13 +119,13 @@ def _place(panel: int, panels: int) -> tuple[list[float], list[float]]:
 def _traces(panel: Panel, trials: Sequence[TrialRecord], record: StudyRecord) -> Iterator[go.Scatter]:
     """Yield the traces of a panel: the trials by role, medians of choices, the marked trials' rings."""
     having = [trial for trial in trials if panel.name in trial.params]
-    for role in ROLES:
-        group = [trial for trial in having if panel.role(trial) == role]
+    for look in LOOKS:
+        group = [trial for trial in having if panel.look(trial) == look]
         if group:
-            yield _dots(panel, role, group)
-    medians = _medians(
-        panel, having if len(trials) > TOP else [trial for trial in record.trials if panel.name in trial.params]
-    )
+            yield _dots(panel, look, group)
+    if len(trials) <= TOP:  # the best of many
+        having = [trial for trial in record.trials if panel.name in trial.params]
+    medians = _medians(panel, having)
     if medians is not None:
         yield medians
     yield from rings(record, panel.x, panel.heights, panel.texts)
@@ -136,31 +139,30 @@ def _crowd(panel: Panel, record: StudyRecord) -> Iterator[go.Scatter]:
         return
     names = band_names(panel.texts)
     if len(positions) <= MOST_CATEGORIES:
-        yield from _bars(panel, having, names[0])
+        yield _bars(panel, having, names[0])
         return
     having.sort(key=lambda trial: panel.scale.position(trial.params[panel.name]))
     parts = parts_of(having, PARTS)
     x = [median(panel.scale.position(trial.params[panel.name]) for trial in part) for part in parts]
-    for trace, group in zip(
-        band_traces(x, quartiles_of(parts), names), ("band_edge", "band", "band_median"), strict=True
-    ):
+    traces = band_traces(x, quartiles_of(parts), names)
+    for trace, group in zip(traces, ("band_edge", "band", "band_median"), strict=True):
         yield trace.update(legendgroup=group)
 
 
-def _bars(panel: Panel, trials: Sequence[TrialRecord], name: str) -> Iterator[go.Scatter]:
-    """Yield the middle half of each value's trials as one thick line; medians are drawn besides."""
-    x: list[float | None] = []
-    y: list[float | None] = []
+def _bars(panel: Panel, trials: Sequence[TrialRecord], name: str) -> go.Scatter:
+    """Return the middle half of each value's trials as one thick line; medians are drawn besides."""
     by_position: dict[float, list[TrialRecord]] = {}
     for trial in trials:
         by_position.setdefault(panel.scale.position(trial.params[panel.name]), []).append(trial)
     parts = {at: part for at, part in sorted(by_position.items()) if len(part) >= FEWEST}
-    low, _, high = quartiles_of(list(parts.values())) if parts else ([], [], [])
+    low, _, high = quartiles_of(list(parts.values()))
+    x: list[float | None] = []
+    y: list[float | None] = []
     for at, bottom, top in zip(parts, low, high, strict=True):
         x += [at, at, None]
         y += [bottom, top, None]
     line = {"color": LIGHT["band"], "width": BAR}
-    yield go.Scatter(x=x, y=rounded(y), mode="lines", line=line, name=name, legendgroup="band", hoverinfo="skip")
+    return go.Scatter(x=x, y=rounded(y), mode="lines", line=line, name=name, legendgroup="band", hoverinfo="skip")
 
 
 def _ends(panel: Panel) -> Iterator[dict[str, Any]]:
@@ -173,28 +175,21 @@ def _ends(panel: Panel) -> Iterator[dict[str, Any]]:
             yield {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line, **refs}
 
 
-def _dots(panel: Panel, role: str, group: Sequence[TrialRecord]) -> go.Scatter:
-    texts = panel.texts
+def _dots(panel: Panel, look: Look, group: Sequence[TrialRecord]) -> go.Scatter:
     names = {
-        "finished": texts("search.points.to_the_end"),
-        "diverged": texts("search.figure.axes.failed"),
-        BEYOND: role_text(BEYOND, texts),
+        "finished": panel.texts("search.points.to_the_end"),
+        "pruned": role_text("pruned", panel.texts),
+        "diverged": panel.texts("search.figure.axes.failed"),
+        BEYOND: role_text(BEYOND, panel.texts),
     }
-    return go.Scatter(
-        x=rounded(map(panel.x, group)),
-        y=rounded(map(panel.heights.height, group)),
-        mode="markers",
-        name=names.get(role, role),
-        legendgroup=role,
-        cliponaxis=False,
-        marker=marker(role, panel.heights.metric, 6, 0.7),
-        **hover(_point_label(panel, trial) for trial in group),
-    )
+    points = trial_points(look, group, panel.heights, names, 6, 0.7)
+    labels = hover(_point_label(panel, trial) for trial in group)
+    return points.update(x=rounded(map(panel.x, group)), legendgroup=look[0], **labels)
 
 
 def _point_label(panel: Panel, trial: TrialRecord) -> str:
     metric = panel.heights.metric
-    head = f"{bold_trial(trial.number, panel.texts)}, {label(trial.outcome)}"
+    head = f"{bold_trial(trial.number, panel.texts)}, {label(panel.texts.word(trial.outcome))}"
     lines = [head, f"{name_label(panel.name)} {label(number(trial.params[panel.name]), 30)}"]
     if not trial.failed:
         lines.append(f"{label(metric.name)} {metric.text(trial.value)}")
@@ -263,13 +258,13 @@ def axes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
     if not ranked(record):
         return texts("search.points.none_usable")
     table = frames["hyperparameters"].to_dict("records")
-    edges = [_edge(row, texts) for row in table if row["edge"]]
+    space = space_of(record)
+    edges = [_edge(row, domain(space[row["hyperparameter"]], texts), texts) for row in table if row["edge"]]
     which = "selected" if record.result else "best"
     if len(edges) == 1:
         return texts(f"search.figure.axes.one_edge_{which}", edges=edges[0])
     if edges:
         return texts(f"search.figure.axes.edges_{which}", edges=texts.listing(edges))
-    space = space_of(record)
     ranges = [row for row in table if isinstance(space.get(row["hyperparameter"]), dict)]
     if not ranges:
         return ""
@@ -278,6 +273,6 @@ def axes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
     return texts(f"search.figure.axes.no_edge_{which}", ranges=texts.count("numeric_range", len(ranges)))
 
 
-def _edge(row: dict[str, Any], texts: Texts) -> str:
+def _edge(row: dict[str, Any], allowed: str, texts: Texts) -> str:
     name = identifier(row["hyperparameter"], 40)
-    return texts(f"search.figure.axes.{row['edge']}_edge", name=name, value=number(row["best"]), domain=row["domain"])
+    return texts(f"search.figure.axes.{row['edge']}_edge", name=name, value=number(row["best"]), domain=allowed)

@@ -30,6 +30,8 @@ def parts_of(trials: Sequence[TrialRecord], most: int = PARTS) -> list[Sequence[
 
 def quartiles_of(parts: Sequence[Sequence[TrialRecord]]) -> list[list[float]]:
     """Return the quartiles [3][parts] of the values of each part."""
+    if not parts:
+        return [[], [], []]
     values = [np.quantile([trial.value for trial in part if trial.value is not None], QUARTILES) for part in parts]
     return np.transpose(values).tolist()
 

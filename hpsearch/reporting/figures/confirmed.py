@@ -12,7 +12,7 @@ from hpsearch.reporting.figures.style import LIGHT, axis, blank, error_bars, hov
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.replicates import failed_text
-from hpsearch.reporting.selection import marked, usable_trials
+from hpsearch.reporting.selection import marked, trained_on, usable_trials
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord
 
@@ -45,7 +45,7 @@ def confirmed(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go
     rows = _drawn(frames)
     if not rows:
         return None
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     lines = _lines(rows, record)
     known = [row for row in rows if row["value"] is not None]
     figure = blank(120 + HEIGHT * len(lines))
@@ -110,6 +110,7 @@ def _points(what: str, group: Sequence[Row], lines: Sequence[Line], metric: Metr
         mode="markers",
         name=texts(f"search.figure.confirmed.{what.replace(' ', '_')}"),
         marker=MARKS[what],
+        customdata=[row["trial"] for row in group],
         cliponaxis=False,
         **hover(_point_label(row, metric, texts) for row in group),
     )
@@ -127,13 +128,14 @@ def _failed(group: Sequence[Row], lines: Sequence[Line], edge: float, texts: Tex
     texts_of = []
     for row in group:
         run = texts("search.figure.confirmed.fresh_seed_run", seed=row["seed"])
-        texts_of.append(f"{bold_trial(row['trial'], texts)}, {run}<br>{label(row['outcome'])}")
+        texts_of.append(f"{bold_trial(row['trial'], texts)}, {run}<br>{label(texts.word(row['outcome']))}")
     return go.Scatter(
         x=[edge] * len(group),
         y=rounded(_apart(marks, heights)),
         mode="markers",
         name=texts("search.figure.confirmed.failed_run"),
         marker=FAILED,
+        customdata=[row["trial"] for row in group],
         cliponaxis=False,
         **hover(texts_of),
     )
@@ -164,7 +166,8 @@ def _point_label(row: Row, metric: MetricFormat, texts: Texts) -> str:
     lines = [f"{name}, {what}", f"{label(metric.name)} {metric.text(row['value'])}"]
     if row["value_low"] is not None:
         interval = metric.between(row["value_low"], row["value_high"])
-        lines.append(texts("search.trust.interval", interval=interval))
+        over = "seeds" if row["what"] == "mean" else "rows"
+        lines.append(texts(f"search.trust.over_{over}", interval=interval))
     if row["kept"] == "yes":
         lines.append(texts("search.mark.selected"))
     return "<br>".join(lines)
@@ -182,7 +185,7 @@ def confirmed_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLIS
     if not record.result.get("confirmed"):
         key = "none" if record.result else "later"
         return texts(f"search.figure.confirmed.{key}")
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     parts = (_luck(record, metric, texts), _selected(record, metric, texts), _tested(record, metric, texts))
     return " ".join(filter(None, parts))
 
@@ -219,13 +222,19 @@ def _difference(gap: dict[str, float | None], metric: MetricFormat, other: str, 
 
 
 def _selected(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
-    """Say which of its runs the selected network is."""
+    """Say which of its runs the selected network is, and what it trained on in the end."""
     result = record.result
     several = record.selected.is_ensemble
-    if result.get("refitted"):
+    if record.data.get("rows", {}).get("folds"):
         key = "refitted_ensemble" if several else "refitted"
         return texts(f"search.figure.confirmed.{key}", trial=result["trial"])
-    if several:
+    return " ".join(filter(None, (_chosen_run(record, metric, texts), trained_on(result, texts))))
+
+
+def _chosen_run(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
+    """Say which run of its trial the selected network is, by the values on rows that it did not train on."""
+    result = record.result
+    if record.selected.is_ensemble:
         return texts("search.figure.confirmed.members")
     value = result["validation"]
     fresh = result.get("fresh")

@@ -1,14 +1,15 @@
 """Figures of training itself: learning curves of the best against the rest, and the losses of the best trial."""
 
 from collections.abc import Sequence
-from math import inf
+from itertools import chain, repeat
+from math import inf, isfinite
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.bands import QUARTILES, band_traces
-from hpsearch.reporting.figures.points import Ends, bold_trial, mark_color
+from hpsearch.reporting.figures.points import Ends, bold_trial, mark_color, scale_of_axis, thin
 from hpsearch.reporting.figures.style import (
     LIGHT,
     SERIES,
@@ -33,6 +34,7 @@ from hpsearch.trial import History
 
 BEST = 5
 FEW = 5  # curves that a band needs
+POINTS = 4000  # of the other trials' curves, in all
 EARLY = 0.2  # share of the budget whose values may lie off the scale
 DOUBLED = 1.0  # relative change that is written as a factor
 
@@ -68,7 +70,7 @@ def _last(frames: Frames, record: StudyRecord) -> float:
 
 def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw the validation metric over the budget: the selected and the best trials, and the middle half of the others."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     leaders = _leaders(record)
     if not leaders:
         return None
@@ -88,17 +90,55 @@ def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
         head = bold_trial(trial.number, texts)
         labels = [metric.text(value) for value in history.metric]
         figure.add_trace(
-            _line(history, history.metric, budget, head, labels, texts, name=name, legendrank=rank, line=line)
+            _line(
+                history,
+                history.metric,
+                budget,
+                head,
+                labels,
+                texts,
+                name=name,
+                legendrank=rank,
+                line=line,
+                customdata=[trial.number] * len(history),
+            )
         )
     across = _steps_axis if record.foreign else budget_axis
     figure.update_xaxes(across(texts))
     ends, beyond = _span(leaders, quartiles, _last(frames, record) * budget, metric)
     figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
     side = "below" if metric.maximize else "above"
-    notes = [texts(f"search.figure.curves.begin_{side}")] if beyond else []
+    edge = [texts(f"search.figure.curves.begin_{side}")] if beyond else []
     if count := _ended_beyond(record, leaders, ends, metric):
-        notes.append(texts(f"search.figure.curves.ended_{side}", trials=texts.count("trial", count)))
-    return figure.update_layout(meta={"note": " ".join(notes)})
+        edge.append(texts(f"search.figure.curves.ended_{side}", trials=texts.count("trial", count)))
+    figure.add_trace(_others(record, leaders, budget))
+    return figure.update_layout(meta={"edge": " ".join(edge), **_whole(figure, ends, metric)})
+
+
+def _whole(figure: go.Figure, ends: Ends, metric: MetricFormat) -> dict[str, Any]:
+    """Return what `layout.meta` has of the axis that shows all curves, {} where the figure's own axis does."""
+    drawn = chain.from_iterable(trace.y for trace in figure.data)
+    known = [value for value in drawn if value is not None and isfinite(value)]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    if ends[0] <= low and high <= ends[1]:
+        return {}
+    return {"whole": {"axis": scale_of_axis(value_axis(metric, (low, high))), "edge": ""}}
+
+
+def _others(record: StudyRecord, leaders: Sequence[TrialRecord], budget: int) -> go.Scatter:
+    """Return the curves of the other trials, which the page shows one at a time: gaps between them, the best and an even choice of many."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    numbers: list[int | None] = []
+    leading = {trial.number for trial in leaders}
+    others = [trial for trial in record.trials if trial.number not in leading and _curve(trial)]
+    longest = max((len(trial.history or ()) for trial in others), default=1)
+    for trial in thin(others, max(1, POINTS // longest), MetricFormat.of(record)):
+        history = trial.history or History()
+        x += [*(round(evaluation / budget, 4) for evaluation in history.evaluation), None]
+        y += [*(float(f"{value:.4g}") for value in history.metric), None]
+        numbers += [*repeat(trial.number, len(history)), None]
+    return go.Scatter(x=x, y=y, customdata=numbers, mode="lines", visible=False, showlegend=False)
 
 
 def _line(
@@ -161,8 +201,8 @@ def _span(
     points = points[points.abs() < inf]
     if not len(points):
         points = pd.Series([0.0, 1.0], [1, 1])
-    is_late = points.index > EARLY * budget
-    shown = points[is_late] if is_late.any() else points
+    late = points[points.index > EARLY * budget]
+    shown = late if len(late) else points
     least, most = float(shown.min()), float(shown.max())
     pad = 0.06 * (most - least) or max(abs(float(shown.iloc[0])) * 0.02, 1e-6)
     low, high = within((least - pad, most + pad), metric)
@@ -180,7 +220,7 @@ def _ended_beyond(record: StudyRecord, leaders: Sequence[TrialRecord], ends: End
 def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say when the best trial came close to its best, and what the band leaves out."""
     leader = best(record)
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     history = _curve(leader)
     if record.foreign:
         return _reported(record, texts)

@@ -28,10 +28,18 @@ def failures(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.
     for one in found:
         rate = texts("search.figure.failures.rate", rate=number(one.rate))
         labels.append(f"{bold_trial(one.trial.number, texts)}<br>{rate}<br>{label(one.trial.detail)}")
-    look = marker(Outcome.DIVERGED, MetricFormat.of(record), 9, 0.85)
+    look = marker(Outcome.DIVERGED, MetricFormat.of(record, texts), 9, 0.85)
     figure = blank(360)
     figure.add_trace(
-        go.Scatter(x=rounded(rates), y=rounded(updates), mode="markers", marker=look, showlegend=False, **hover(labels))
+        go.Scatter(
+            x=rounded(rates),
+            y=rounded(updates),
+            mode="markers",
+            marker=look,
+            customdata=[one.trial.number for one in found],
+            showlegend=False,
+            **hover(labels),
+        )
     )
     figure.update_xaxes(log_axis(min(rates) / 2, 2 * max(rates), texts("search.figure.failures.x")))
     figure.update_yaxes(log_axis(min(updates) / 2, 2 * max(updates), texts("search.figure.failures.y")))

@@ -1,6 +1,7 @@
 """The course of the search: every trial's value and the best so far, over trials, examples or time; and when each trial ran."""
 
 from collections.abc import Sequence
+from itertools import chain
 from math import isfinite
 from statistics import median
 from typing import Any
@@ -12,12 +13,16 @@ from hpsearch.reporting.figures.bands import CROWD, TOP, band_traces, parts_of, 
 from hpsearch.reporting.figures.points import (
     BEYOND,
     Heights,
+    Look,
+    add_scale,
     band_names,
     bold_trial,
     crowd_note,
-    edge_note,
     marked_trials,
+    once_named,
     rings_of,
+    role_text,
+    trial_labels,
     trial_points,
 )
 from hpsearch.reporting.figures.style import LIGHT, SYMBOLS, axis, bars, blank, color, label, rounded
@@ -47,7 +52,7 @@ def unit(longest: float) -> tuple[str, float]:
 def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw every trial's value and the best so far; the page switches the horizontal axis."""
     valued = with_value(record)
-    heights = Heights.common(record)
+    heights = Heights.common(record, texts)
     if not ranked(record) or len(valued) < 2:
         return None
     crowd = len(valued) >= CROWD
@@ -57,7 +62,11 @@ def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
     drawn = list(groups.values())
     if crowd:
         drawn = _add_band(figure, record, texts) + drawn
-    figure.add_traces([trial_points(role, group, heights, texts) for role, group in groups.items()])
+    names = {role: role_text(role, texts) for role in chain.from_iterable(groups)}
+    for look, group in groups.items():
+        points = trial_points(look, group, heights, names)
+        figure.add_trace(points.update(trial_labels(group, heights.metric, texts)))
+    once_named(figure)
     for mark, own in marked_trials(record, texts):
         figure.add_trace(rings_of(mark, own, lambda trial: trial.number, heights))
         drawn.append(own)
@@ -66,11 +75,8 @@ def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
     figure.add_trace(go.Scatter(mode="lines", name=texts("search.mark.best_so_far"), hoverinfo="skip", line=line))
     for trace, x, y in zip(figure.data, switch[0]["x"], switch[0]["y"], strict=True):
         trace.update(x=x, y=y)
-    figure.update_yaxes(heights.axis(texts))
-    note = edge_note(trials, heights, texts)
-    if crowd:
-        note = crowd_note(valued, heights, texts)
-    return figure.update_layout(meta={"switch": switch, "note": note})
+    meta = {"switch": switch, "note": crowd_note(valued, heights, texts) if crowd else ""}
+    return figure.update_layout(meta=meta | add_scale(figure, trials, heights, texts))
 
 
 def _add_band(figure: go.Figure, record: StudyRecord, texts: Texts) -> list[list[TrialRecord]]:
@@ -83,13 +89,14 @@ def _add_band(figure: go.Figure, record: StudyRecord, texts: Texts) -> list[list
     return [middles for _ in traces]
 
 
-def _grouped(trials: Sequence[TrialRecord], heights: Heights) -> dict[str, list[TrialRecord]]:
+def _grouped(trials: Sequence[TrialRecord], heights: Heights) -> dict[Look, list[TrialRecord]]:
     """Return the trials by what they are drawn as, known outcomes first and what lies off the scale last."""
-    groups: dict[str, list[TrialRecord]] = {}
+    groups: dict[Look, list[TrialRecord]] = {}
     for trial in trials:
-        groups.setdefault(heights.role(trial), []).append(trial)
-    order = [name for name in dict.fromkeys([*SYMBOLS, *groups]) if name != BEYOND]
-    return {name: groups[name] for name in [*order, BEYOND] if name in groups}
+        groups.setdefault((heights.role(trial), trial.outcome), []).append(trial)
+    known = [*SYMBOLS]
+    places = {name: place for place, name in enumerate(known)} | {BEYOND: len(known) + 1}
+    return dict(sorted(groups.items(), key=lambda pair: places.get(pair[0][0], len(known))))
 
 
 def _axes(frames: Frames) -> list[str]:
@@ -134,7 +141,7 @@ def corners(across: Sequence[float], up: Sequence[float | None]) -> list[tuple[f
 
 def history_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say when the best was found and what the second half of the search still brought."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     ended = with_value(record)
     leader = next(iter(ranked(record)), None)
     if len(ended) < 2 or leader is None or leader.value is None:
@@ -150,7 +157,7 @@ def history_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH)
 
 def _second_half(record: StudyRecord, ended: Sequence[TrialRecord], best: float, texts: Texts) -> str:
     """Say what the second half of the trials improved on the first."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     half = ended[len(ended) // 2].number
     earlier = [trial for trial in ranked(record) if trial.number < half]
     first = [trial.value for trial in earlier if trial.value is not None]
@@ -192,11 +199,12 @@ def _bars(outcome: str, rows: pd.DataFrame, length: float, texts: Texts) -> go.B
     seconds = rows["end"] - rows["start"]
     labels = []
     for number, lasted in zip(rows["trial"], seconds, strict=True):
-        labels.append(f"{bold_trial(number, texts)}, {label(outcome)}<br>{duration(lasted)}")
+        labels.append(f"{bold_trial(number, texts)}, {label(texts.word(outcome))}<br>{duration(lasted)}")
     return bars(
         (seconds / length).tolist(),
         labels,
-        name=label(outcome, 30),
+        name=label(texts.word(outcome), 30),
+        customdata=rows["trial"].tolist(),
         base=rounded((rows["start"] / length).tolist()),
         y=rows["place"].tolist(),
         width=0.8,

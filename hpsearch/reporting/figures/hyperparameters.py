@@ -6,12 +6,23 @@ Drawn with ordinary lines: plotly's own parallel coordinates need WebGL, which c
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import plotly.graph_objects as go
 
 from hpsearch.reporting.figures.bands import CROWD, TOP, density
-from hpsearch.reporting.figures.points import Scale, mark_color, marked_trials, scale_of, spread, thin, thinned
+from hpsearch.reporting.figures.points import (
+    TAG,
+    Scale,
+    bold_trial,
+    mark_color,
+    marked_trials,
+    scale_of,
+    spread,
+    thin,
+    thinned,
+)
 from hpsearch.reporting.figures.style import (
     LIGHT,
     axis,
@@ -24,10 +35,12 @@ from hpsearch.reporting.figures.style import (
     share_ticks,
 )
 from hpsearch.reporting.formatting import MetricFormat, identifier, sentence, share, shares, visible
+from hpsearch.reporting.importance import why_unknown
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, ranked
 from hpsearch.reporting.selection import usable_trials
 from hpsearch.reporting.tables import Frames
+from hpsearch.reporting.tables.trials import column
 from hpsearch.storage import StudyRecord, TrialRecord
 
 BINS = (  # colour, width and name of the lines, and the share of the trials, worst first, at which the bin ends
@@ -42,7 +55,6 @@ NAMES = 14  # hyperparameters
 FEWEST = 5  # trials
 WIDTH = 0.5  # of the way to the next axis, that the densest part of an axis takes
 MISSING = -0.18  # height of a line where the trial lacks the hyperparameter
-TAG = {"bgcolor": LIGHT["surface"], "opacity": 0.88, "borderpad": 1}
 
 
 def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
@@ -54,7 +66,8 @@ def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> g
     figure = blank(90 + 34 * len(known), bargap=0.45)
     above, below = known["high"] - known["importance"], known["importance"] - known["low"]
     interval = error_bars(above, below, color=LIGHT["ink"], thickness=1.5, width=4)
-    labels = map(_bar_label, known["hyperparameter"], known["importance"], known["low"], known["high"])
+    columns = (known[name] for name in ("hyperparameter", "importance", "low", "high"))
+    labels = [_bar_label(*row, texts) for row in zip(*columns, strict=True)]
     figure.add_trace(bars(known["importance"], labels, marker={"color": LIGHT["third"]}, error_x=interval))
     figure.update_xaxes(
         axis(texts("search.figure.importance.axis"), rangemode="tozero", **share_ticks(0.0, known["high"].max()))
@@ -65,8 +78,8 @@ def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> g
     return figure
 
 
-def _bar_label(name: str, value: float, low: float, high: float) -> str:
-    return f"<b>{name_label(name)}</b><br>{share(value)}, {shares(low, high)}"
+def _bar_label(name: str, value: float, low: float, high: float, texts: Texts) -> str:
+    return f"<b>{name_label(name)}</b><br>{share(value)}, {shares(low, high, texts)}"
 
 
 def importance_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
@@ -76,21 +89,20 @@ def importance_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLI
         return texts("search.figure.importance.nothing")
     known = table["importance"].notna()
     if not known.any():
-        return f"{sentence(table['note'].iloc[0])}."
+        return f"{sentence(why_unknown(table['hyperparameter'].iloc[0], record, texts))}."
     first, *rest = table[known].to_dict("records")
     rivals = [identifier(row["hyperparameter"], 40) for row in rest if row["high"] >= first["low"]]
     text = texts(
         f"search.figure.importance.{'rivals' if rivals else 'clear'}",
         name=identifier(first["hyperparameter"], 40),
         share=share(first["importance"]),
-        interval=shares(first["low"], first["high"]),
+        interval=shares(first["low"], first["high"], texts),
         rivals=texts.listing(rivals),
     )
-    left_out = table[~known]
+    left_out = table.loc[~known, "hyperparameter"]
     if not len(left_out):
         return text
-    pairs = zip(left_out["hyperparameter"], left_out["note"], strict=True)
-    names = texts.listing([f"{identifier(name, 40)} ({note})" for name, note in pairs])
+    names = texts.listing([f"{identifier(name, 40)} ({why_unknown(name, record, texts)})" for name in left_out])
     return f"{text} {texts('search.figure.importance.left_out', names=names)}"
 
 
@@ -121,21 +133,23 @@ class Space:
 
 def parallel(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw each usable trial as a line through its hyperparameters, the best and the selected ones in front."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     trials = ranked(record)
     names = hyperparameters(record)[:NAMES]
     if len(trials) < FEWEST or len(names) < 2:
         return None
-    crowd = len(trials) >= CROWD
     drawn = {trial.number for trial in thin(sorted(trials, key=lambda trial: trial.number), LINES, metric)}
+    crowd = len(trials) >= CROWD
     order = [trial for trial in reversed(trials) if crowd or trial.number in drawn]  # the worst first
     scales = {name: scale_of(name, record) for name in names}
     space = Space(scales, metric, order[0].value or 0.0, order[-1].value or 0.0)
-    figure = blank(430).update_layout(margin={"l": 44, "r": 44, "t": 10, "b": 56}, hovermode=False)
-    figure.add_traces(list(_densities(trials, space, texts) if crowd else _bins(order, space, texts)))
+    figure = blank(430).update_layout(margin={"l": 44, "r": 44, "t": 10, "b": 56}, dragmode=False)
+    template = bold_trial("%{customdata}", texts)
+    many = _densities(trials, space, template, texts) if crowd else _bins(order, space, template, texts)
+    figure.add_traces(list(many))
     for mark, own in marked_trials(record, texts):
         line = {"color": mark_color(mark), "width": 3.2, "dash": "solid" if mark.selected else "dash"}
-        figure.add_trace(_lines(own, space, mark.name, line))
+        figure.add_trace(_lines(own, space, mark.name, line, template))
     missing = _missing(order, names, texts)
     poles = [_pole(at) for at in range(len(names) + 1)]
     # All at once: plotly checks every annotation again whenever one is added.
@@ -145,28 +159,29 @@ def parallel(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.
     figure.update_yaxes(axis(visible=False, range=[-0.24 if missing else -0.08, 1.06]))
     columns = len(names) + 1
     turned = {"below": 92 * columns, "height": 84 * columns + 60}
-    note = thinned(len(order), len(trials), texts)
+    meta = {"turned": turned, "brush": _brush(space), "note": texts("search.figure.parallel.brush")}
+    meta["thinned"] = thinned(len(order), len(trials), texts)
     if crowd:
-        note = texts("search.figure.parallel.densities", top=TOP)
-    return figure.update_layout(meta={"turned": turned, "thinned": note})
+        meta["thinned"] = texts("search.figure.parallel.densities", top=TOP)
+    return figure.update_layout(meta=meta)
 
 
-def _bins(order: Sequence[TrialRecord], space: Space, texts: Texts) -> Iterator[go.Scatter]:
+def _bins(order: Sequence[TrialRecord], space: Space, template: str, texts: Texts) -> Iterator[go.Scatter]:
     """Yield the trials, worst first, as lines that are the stronger the better they are."""
     start = 0
     for color, width, name, until in BINS:
         end = round(until * len(order))
         line = {"color": LIGHT[color], "width": width}
-        yield _lines(order[start:end], space, texts(f"search.figure.parallel.{name}"), line)
+        yield _lines(order[start:end], space, texts(f"search.figure.parallel.{name}"), line, template)
         start = end
 
 
-def _densities(trials: Sequence[TrialRecord], space: Space, texts: Texts) -> Iterator[go.Scatter]:
+def _densities(trials: Sequence[TrialRecord], space: Space, template: str, texts: Texts) -> Iterator[go.Scatter]:
     """Yield how densely all trials, and the best tenth of them, lie on each axis, then the best ones as lines."""
     tenth = trials[: len(trials) // 10]
     for group, color, name in ((trials, "pale", "all"), (tenth, "fourth", "best_tenth")):
         columns = zip(*map(space.heights, group), strict=True)
-        outlines = [density(column, at, WIDTH, (MISSING - 0.05, 1.05)) for at, column in enumerate(columns)]
+        outlines = [density(heights, at, WIDTH, (MISSING - 0.05, 1.05)) for at, heights in enumerate(columns)]
         x = [value for outline, _ in outlines for value in outline]
         y = [value for _, outline in outlines for value in outline]
         line = {"color": LIGHT[color], "width": 1}
@@ -174,18 +189,36 @@ def _densities(trials: Sequence[TrialRecord], space: Space, texts: Texts) -> Ite
         filled = {"fill": "toself", "fillcolor": LIGHT[color], "opacity": 0.75}
         yield go.Scatter(x=rounded(x), y=rounded(y), mode="lines", line=line, name=named, hoverinfo="skip", **filled)
     line = {"color": LIGHT["stopped early"], "width": 1.5}
-    yield _lines(trials[:TOP], space, texts("search.figure.parallel.best_few", top=TOP), line)
+    yield _lines(trials[:TOP], space, texts("search.figure.parallel.best_few", top=TOP), line, template)
 
 
-def _lines(group: Sequence[TrialRecord], space: Space, name: str, line: Mapping[str, object]) -> go.Scatter:
+def _brush(space: Space) -> list[dict[str, Any]]:
+    """Return what the page needs to turn a range of an axis into a condition: the axis' column, its ends or its choices."""
+    found: list[dict[str, Any]] = []
+    for name, scale in space.scales.items():
+        heading = identifier(column(name), 60)  # of the table of trials
+        if scale.categories:
+            found.append({"name": heading, "choices": [visible(choice) for choice in scale.categories]})
+        else:
+            found.append({"name": heading, "ends": [scale.low, scale.high], "log": scale.log})
+    found.append({"name": space.metric.name, "ends": [space.worst, space.best], "log": False})
+    return found
+
+
+def _lines(
+    group: Sequence[TrialRecord], space: Space, name: str, line: Mapping[str, object], template: str
+) -> go.Scatter:
     """Return one trace with a line for each trial, gaps between them."""
     x: list[float | None] = []
     y: list[float | None] = []
+    numbers: list[int | None] = []
     for trial in group:
         heights = space.heights(trial)
         x += [*map(float, range(len(heights))), None]
         y += [*(round(height, 4) for height in heights), None]
-    return go.Scatter(x=x, y=rounded(y), mode="lines", opacity=0.9, hoverinfo="skip", name=name, line=line)
+        numbers += [*repeat(trial.number, len(heights)), None]
+    shown = {"hovertemplate": f"{template}<extra></extra>"}
+    return go.Scatter(x=x, y=rounded(y), mode="lines", opacity=0.9, name=name, line=line, customdata=numbers, **shown)
 
 
 def _note(at: int, height: float, text: str, size: int, color: str, **more: str) -> dict[str, Any]:

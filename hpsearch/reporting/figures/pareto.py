@@ -11,17 +11,19 @@ import plotly.graph_objects as go
 from hpsearch.reporting.figures.bands import CROWD, TOP, band_traces, parts_of, quartiles_of
 from hpsearch.reporting.figures.points import (
     BEYOND,
-    FEW_USABLE,
     Heights,
+    add_scale,
     band_names,
     crowd_note,
-    edge_note,
+    customdata,
     limits,
+    marker,
     rings,
     role_text,
     thin,
     thinned,
     trial_label,
+    trial_labels,
     trial_points,
 )
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, hover, label, log_axis, rounded, value_axis
@@ -36,7 +38,7 @@ MOST = 600  # trials that are drawn, those on the front of several objectives as
 WIDE = 5.0  # times the smallest value, from which an axis is logarithmic
 SHADES = ("smallest", "small", "large", "largest")
 
-Groups = Mapping[str, Sequence[TrialRecord]]  # the trials on the front, and the others
+Groups = Mapping[str, Sequence[TrialRecord]]  # the trials on the front, the others, and of those the ones off the scale
 
 
 def size(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
@@ -45,33 +47,28 @@ def size(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     sizes = [_size(trial) for trial in trials]
     if len(set(sizes)) < 2:
         return None
-    heights = Heights.common(record)
-    if len(trials) < FEW_USABLE:  # pruned trials are not drawn here, so their values must not stretch the scale
-        heights = Heights.of(trials, heights.metric)
+    heights = Heights.common(record, texts)
     crowd = len(trials) >= CROWD
     drawn = list(trials[:TOP]) if crowd else sorted(trials, key=lambda trial: trial.number)
     figure = blank(380)
     if crowd:
         parts = parts_of(sorted(trials, key=_size))
-        figure.add_traces(
-            band_traces([median(map(_size, part)) for part in parts], quartiles_of(parts), band_names(texts))
-        )
+        across = [median(map(_size, part)) for part in parts]
+        figure.add_traces(band_traces(across, quartiles_of(parts), band_names(texts)))
     names = {"finished": texts("search.points.to_the_end"), BEYOND: role_text(BEYOND, texts)}
-    for role, name in names.items():
+    for role in names:
         group = [trial for trial in drawn if (heights.role(trial) == BEYOND) == (role == BEYOND)]
-        points = trial_points(role, group, heights, texts)
-        figure.add_trace(points.update(x=list(map(_size, group)), name=name, showlegend=bool(group)))
+        points = trial_points((role, "finished"), group, heights, names)
+        labels = trial_labels(group, heights.metric, texts)
+        figure.add_trace(points.update(x=list(map(_size, group)), showlegend=bool(group), **labels))
     figure.add_trace(_frontier_line(trials, heights, texts))
     figure.add_traces(list(rings(record, lambda trial: trial.parameters, heights, texts)))
     low, high = min(sizes), max(sizes)
     pad = 0.04 * (log10(high) - log10(low))
     ends = [log10(low) - pad, log10(high) + pad]
     figure.update_xaxes(log_axis(low, high, texts("search.figure.size.axis"), range=ends))
-    figure.update_yaxes(heights.axis(texts))
-    note = edge_note(trials, heights, texts)
-    if crowd:
-        note = crowd_note(trials, heights, texts)
-    return figure.update_layout(meta={"note": note})
+    meta = {"note": crowd_note(trials, heights, texts) if crowd else ""}
+    return figure.update_layout(meta=meta | add_scale(figure, drawn, heights, texts))
 
 
 def _sized(record: StudyRecord) -> list[TrialRecord]:
@@ -86,7 +83,7 @@ def _frontier_line(trials: Sequence[TrialRecord], heights: Heights, texts: Texts
     front = frontier(trials, heights.metric)
     return go.Scatter(
         x=list(map(_size, front)),
-        y=rounded(map(heights.height, front)),
+        **heights.heights_of(front),
         mode="lines+markers",
         name=texts("search.figure.size.frontier"),
         hoverinfo="skip",
@@ -110,7 +107,7 @@ def frontier(trials: Sequence[TrialRecord], metric: MetricFormat) -> list[TrialR
 
 def size_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say which smaller network comes close to the best."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     trials = _sized(record)
     if len(set(map(_size, trials))) < 2:
         return texts("search.figure.size.few")
@@ -136,14 +133,16 @@ def size_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
 def pareto(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
     """Draw the first objective over the second, with a line through the front; a third one is the colour."""
     trials = with_all_objectives(record)
-    objectives = MetricFormat.objectives(record)
+    objectives = MetricFormat.objectives(record, texts)
     if len(objectives) < 2 or len(trials) < 2:
         return None
     figure = blank(430)
-    heights = Heights.common(record)
-    groups = _groups(frames, trials, heights.metric)
+    front = _front(frames)
+    heights = Heights.common(record, texts).holding(trial.values[0] for trial in trials if trial.number in front)
+    groups = _groups(front, trials, heights)
+    shades = _shades(groups, objectives)
     for name, group in groups.items():
-        figure.add_trace(_points(name, group, objectives, heights, texts))
+        figure.add_trace(_points(name, group, objectives, heights, texts).update(marker=_colors(name, group, shades)))
 
     def across(trial: TrialRecord) -> float | None:
         is_complete = len(trial.values) == len(objectives)
@@ -151,22 +150,18 @@ def pareto(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
 
     figure.add_traces(list(rings(record, across, heights, texts)))
     figure.update_xaxes(_across([trial.values[1] for trial in trials], objectives[1], texts))
-    figure.update_yaxes(heights.axis(texts))
-    drawn = sum(map(len, groups.values()))
-    figure.update_layout(meta={"thinned": thinned(drawn, len(trials), texts), "note": _note(objectives, texts)})
-    if len(objectives) > 2:
-        _color_by_third(figure, groups, objectives[2])
-    return figure
+    drawn = [trial for group in groups.values() for trial in group]
+    meta = {"thinned": thinned(len(drawn), len(trials), texts), "note": _note(objectives, texts)}
+    return figure.update_layout(meta=meta | add_scale(figure, drawn, heights, texts))
 
 
-def _groups(frames: Frames, trials: Sequence[TrialRecord], metric: MetricFormat) -> Groups:
+def _groups(front: set[int], trials: Sequence[TrialRecord], heights: Heights) -> Groups:
     """Return the trials that are drawn, each group in the order of its second values."""
-    front = _front(frames)
     on = [trial for trial in trials if trial.number in front]
-    others = thin([trial for trial in trials if trial.number not in front], MOST, metric)
-    for group in (others, on):
-        group.sort(key=lambda trial: trial.values[1])
-    return {"others": others, "front": on}
+    others = thin([trial for trial in trials if trial.number not in front], MOST, heights.metric)
+    beyond = [trial for trial in others if heights.at_edge(trial)]
+    groups = {"others": [trial for trial in others if trial not in beyond], BEYOND: beyond, "front": on}
+    return {name: sorted(group, key=lambda trial: trial.values[1]) for name, group in groups.items()}
 
 
 def _front(frames: Frames) -> set[int]:
@@ -177,24 +172,29 @@ def _front(frames: Frames) -> set[int]:
 def _points(
     name: str, group: Sequence[TrialRecord], objectives: Sequence[MetricFormat], heights: Heights, texts: Texts
 ) -> go.Scatter:
-    on = name == "front"
-    with_line = on and len(objectives) == 2
+    with_line = name == "front" and len(objectives) == 2
+    title = role_text(BEYOND, texts) if name == BEYOND else texts(f"search.figure.pareto.{name}")
+    others = {"name": texts("search.figure.pareto.others"), "marker": {"symbol": "circle", "size": 7}}
     return go.Scatter(
         x=rounded(trial.values[1] for trial in group),
-        y=rounded(map(heights.height, group)),
         mode="lines+markers" if with_line else "markers",
-        name=texts(f"search.figure.pareto.{name}"),
+        name=title,
+        customdata=customdata(group),
+        showlegend=bool(group),
         cliponaxis=False,
         line={"color": LIGHT["ink"], "width": 1.5, "shape": "vh" if objectives[1].maximize else "hv"},
-        marker={
-            "color": LIGHT["finished" if on else "pruned"],
-            "size": 10 if on else 7,
-            "opacity": 1 if on else 0.6,
-            "symbol": "circle",
-            "line": {"width": 0},
-        },
+        marker=_marker(name, heights),
+        **heights.heights_of(group, **others),
         **hover(_point_label(trial, objectives, texts) for trial in group),
     )
+
+
+def _marker(name: str, heights: Heights) -> dict[str, Any]:
+    if name == BEYOND:
+        return marker(BEYOND, heights.metric, 7, 1)
+    if name == "front":
+        return {"color": LIGHT["finished"], "size": 10, "symbol": "circle", "line": {"width": 0}}
+    return {"color": LIGHT["pruned"], "size": 7, "opacity": 0.6, "symbol": "circle", "line": {"width": 0}}
 
 
 def _point_label(trial: TrialRecord, objectives: Sequence[MetricFormat], texts: Texts) -> str:
@@ -209,25 +209,34 @@ def _point_label(trial: TrialRecord, objectives: Sequence[MetricFormat], texts: 
 def _across(values: Sequence[float], objective: MetricFormat, texts: Texts) -> dict[str, Any]:
     """Return the axis of the second objective."""
     name = label(objective.name)
-    if not objective.integer:
-        title = texts("search.points.validation", metric=name)
-        return value_axis(objective, limits(values, objective), title)
     low, high = min(values), max(values)
-    if high > WIDE * low > 0:
+    if high > WIDE * low > 0 and not objective.percent:
         return log_axis(low, high, texts("search.figure.pareto.log_axis", name=name))
-    return axis(name, nticks=7)
+    if objective.integer:
+        return axis(name, nticks=7)
+    ends = limits(values, objective, shown=1.0)
+    return value_axis(objective, ends, texts("search.points.validation", metric=name))
 
 
-def _color_by_third(figure: go.Figure, groups: Groups, objective: MetricFormat) -> None:
-    """Give the points the colour of their third objective; those on the front get a ring."""
+def _shades(groups: Groups, objectives: Sequence[MetricFormat]) -> dict[str, Any]:
+    """Return the scale of colours of a third objective, {} where there is none."""
+    if len(objectives) < 3:
+        return {}
     values = [trial.values[2] for trial in chain.from_iterable(groups.values())]
-    bar = {"title": {"text": label(objective.name), "side": "right"}, "thickness": 10, "outlinewidth": 0}
+    bar = {"title": {"text": label(objectives[2].name), "side": "right"}, "thickness": 10, "outlinewidth": 0}
     shades = [[i / (len(SHADES) - 1), LIGHT[name]] for i, name in enumerate(SHADES)]
-    scale = {"colorscale": shades, "cmin": min(values), "cmax": max(values), "colorbar": bar}
-    for trace, (name, group) in zip(figure.data, groups.items(), strict=False):  # the marks come after them
-        ring = {"width": 2 if name == "front" else 0, "color": LIGHT["ink"]}
-        colors = rounded(trial.values[2] for trial in group)
-        trace.update(marker={**scale, "color": colors, "line": ring})
+    return {"colorscale": shades, "cmin": min(values), "cmax": max(values), "colorbar": bar}
+
+
+def _colors(name: str, group: Sequence[TrialRecord], shades: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the points the colour of their third objective, where there is one; those on the front get a ring."""
+    if not shades:
+        return {}
+    colors = rounded(trial.values[2] for trial in group)
+    if name == BEYOND:
+        return {**shades, "color": colors}
+    ring = {"width": 2 if name == "front" else 0, "color": LIGHT["ink"]}
+    return {**shades, "color": colors, "line": ring}
 
 
 def _note(objectives: Sequence[MetricFormat], texts: Texts) -> str:
@@ -256,7 +265,7 @@ def pareto_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
 def trade_off(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say, for each objective after the first, which trial near the best has the best value in it; "" where there is no other."""
     trials = with_all_objectives(record)
-    objectives = MetricFormat.objectives(record)
+    objectives = MetricFormat.objectives(record, texts)
     if not trials:
         return ""
     return " ".join(_nearby(trials, objectives, place, texts) for place in range(1, len(objectives)))

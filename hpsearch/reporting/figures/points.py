@@ -1,11 +1,14 @@
 """Trials as points: where they are drawn, with which symbol, what their labels say, and the rings around the marked ones.
 
 The axis of the metric fits the better half of the usable trials, and ends at the baseline where it would go beyond. A strip at its worse
-end holds the rest: trials that failed, and values off the scale.
+end holds the rest: trials that failed, and values off the scale, which are counted there. Where there are such values the page has a
+switch: a trace's `meta.whole` is what it is on the axis that shows every value, the layout's `meta.whole` that axis and its note.
+
+`customdata` holds the number of the trial that a point belongs to: by it the page finds a trial in every figure.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import floor, isfinite, log, log10
 from typing import Any
@@ -26,7 +29,7 @@ from hpsearch.reporting.figures.style import (
     within,
 )
 from hpsearch.reporting.formatting import MetricFormat, number
-from hpsearch.reporting.locales import Texts
+from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import space_of, with_value
 from hpsearch.reporting.selection import Mark, marks
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -35,11 +38,18 @@ BEYOND = "off the scale"  # a value that the axis leaves out, drawn on the edge
 HYPERPARAMETERS = 14  # in a point's label
 BETTER_HALF = 0.5
 WORSE = 0.6  # of the range of the better half, by which the axis goes on
+LEVELS = 5  # different values that the axis shows at least: few validation rows have few
 FEW_USABLE = 8  # usable trials, below which the axis shows nine tenths of all values
+ROOM = 0.1  # of the range, from the worst value that must be shown to the axis' end
+STRIP = 0.035  # of the axis, from its worse end to what is drawn there
+SCALE = ("range", "tickvals", "ticktext", "tickformat")
 MOST_CATEGORIES = 13  # that are labelled
 GOLDEN = 0.618034  # the fractional parts of its multiples are spread evenly
 
+TAG = {"bgcolor": LIGHT["surface"], "opacity": 0.88, "borderpad": 1}  # of a text over lines and points
+
 Ends = tuple[float, float]
+Look = tuple[str, str]  # as what a trial is drawn, and its outcome
 Position = Callable[[TrialRecord], Any]  # where a trial is drawn on one axis, None where it is not
 
 
@@ -71,34 +81,59 @@ def _clipped(ends: Ends, baseline: float | None, metric: MetricFormat) -> Ends:
 
 @dataclass(frozen=True, slots=True)
 class Heights:
-    """The metric's axis of a figure: its ends, and as what and at which height a trial is drawn on it."""
+    """The metric's axis of a figure: its ends, and as what and at which height a trial is drawn on it.
+
+    Attributes:
+        metric: the metric.
+        ends: from where to where the axis goes.
+        whole: the ends of an axis that shows every value.
+    """
 
     metric: MetricFormat
     ends: Ends
+    whole: Ends
 
     @classmethod
     def of(cls, trials: Iterable[TrialRecord], metric: MetricFormat) -> "Heights":
         """Return the axis for some trials."""
-        return cls(metric, limits(_values(trials), metric))
+        values = _values(trials)
+        return cls(metric, limits(values, metric), limits(values, metric, shown=1.0))
 
     @classmethod
-    def common(cls, record: StudyRecord) -> "Heights":
+    def common(cls, record: StudyRecord, texts: Texts = ENGLISH) -> "Heights":
         """Return the axis that all figures of single trials share."""
-        metric = MetricFormat.of(record)
+        metric = MetricFormat.of(record, texts)
         usable = [trial for trial in record.trials if trial.usable]
+        every = cls.of(with_value(record), metric)
         if len(usable) < FEW_USABLE:
-            return cls.of(with_value(record), metric)
-        ends = limits(_values(usable), metric, BETTER_HALF, WORSE)
+            return every
+        values = _values(usable)
+        levels = sorted(set(values), reverse=metric.maximize)[:LEVELS]
+        fit = replace(every, ends=limits(values, metric, BETTER_HALF, WORSE)).holding(levels)
         baseline = (record.result.get("baseline") or {}).get("validation")
-        return cls(metric, _clipped(ends, baseline, metric))
+        return replace(fit, ends=_clipped(fit.ends, baseline, metric))
+
+    def holding(self, values: Iterable[float]) -> "Heights":
+        """Return the axis that shows these values too, with room for the strip below them."""
+        low, high = self.ends
+        if self.metric.maximize:
+            worst = min(values, default=high)
+            low = min(low, worst - ROOM * (high - worst))
+        else:
+            worst = max(values, default=low)
+            high = max(high, worst + ROOM * (worst - low))
+        return replace(self, ends=within((low, high), self.metric))
 
     @property
     def edge(self) -> float:
         """The height of the strip for what failed or lies off the scale, at the worse end."""
-        bottom, top = self.ends
+        return self._strip(self.ends)
+
+    def _strip(self, ends: Ends) -> float:
+        bottom, top = ends
         if self.metric.maximize:
-            return bottom + 0.035 * (top - bottom)
-        return top - 0.035 * (top - bottom)
+            return bottom + STRIP * (top - bottom)
+        return top - STRIP * (top - bottom)
 
     def at_edge(self, trial: TrialRecord) -> bool:
         """Whether a trial is drawn in the strip at the worse end."""
@@ -112,6 +147,12 @@ class Heights:
             return self.edge
         return trial.value
 
+    def whole_height(self, trial: TrialRecord) -> float:
+        """Return the height at which a trial is drawn on the axis that shows every value; what failed has none."""
+        if trial.failed or trial.value is None or not isfinite(trial.value):
+            return self._strip(self.whole)
+        return trial.value
+
     def role(self, trial: TrialRecord) -> str:
         """Return as what a trial is drawn: its outcome, or `BEYOND` where its value lies off the scale."""
         if not trial.failed and self.at_edge(trial):
@@ -121,6 +162,23 @@ class Heights:
     def axis(self, texts: Texts) -> dict[str, Any]:
         """Return the vertical axis with its title."""
         return value_axis(self.metric, self.ends, texts("search.points.validation", metric=label(self.metric.name)))
+
+    def beyond(self, trials: Iterable[TrialRecord]) -> int:
+        """Return how many trials have a value off the scale."""
+        return sum(self.role(trial) == BEYOND for trial in trials)
+
+    def heights_of(self, trials: Sequence[TrialRecord], **whole: Any) -> dict[str, Any]:
+        """Return a trace's heights, and in its `meta` those on the axis that shows every value, with what else `whole` changes there."""
+        own = rounded(map(self.height, trials))
+        other = rounded(map(self.whole_height, trials))
+        if own == other:
+            return {"y": own}
+        return {"y": own, "meta": {"whole": {"y": other, **whole}}}
+
+
+def customdata(trials: Iterable[TrialRecord]) -> list[int]:
+    """Return the number of each point's trial, by which the page finds it."""
+    return [trial.number for trial in trials]
 
 
 def marker(role: str, metric: MetricFormat, size: float, opacity: float) -> dict[str, Any]:
@@ -134,46 +192,69 @@ def marker(role: str, metric: MetricFormat, size: float, opacity: float) -> dict
 
 
 def role_text(role: str, texts: Texts) -> str:
-    """Return a role's name in the legend; an outcome is called as the storage has it."""
+    """Return a role's name in the legend; an outcome is called what the language calls it."""
     if role == BEYOND:
         return texts("search.points.beyond")
-    return label(role or texts("search.points.ended"), 30)
+    return label(texts.word(role) or texts("search.points.ended"), 30)
 
 
-def trial_points(role: str, group: Sequence[TrialRecord], heights: Heights, texts: Texts) -> go.Scatter:
-    """Return the points of trials of one role, without their horizontal positions."""
+def trial_points(
+    look: Look,
+    group: Sequence[TrialRecord],
+    heights: Heights,
+    names: Mapping[str, str],
+    size: float = 8,
+    opacity: float = 0.85,
+) -> go.Scatter:
+    """Return the points of trials of one look, without their horizontal positions and labels; `names` of roles are for the legend."""
+    role, outcome = look
+    whole = {"name": names[outcome], "marker": marker(outcome, heights.metric, size, opacity), "showlegend": True}
     return go.Scatter(
-        y=rounded(map(heights.height, group)),
         mode="markers",
-        name=role_text(role, texts),
+        name=names[role],
+        customdata=customdata(group),
         cliponaxis=False,  # a mark at 100 % lies on the edge
-        marker=marker(role, heights.metric, 8, 0.85),
-        **hover(trial_label(trial, heights.metric, texts) for trial in group),
+        marker=marker(role, heights.metric, size, opacity),
+        **heights.heights_of(group, **whole),
     )
+
+
+def trial_labels(group: Iterable[TrialRecord], metric: MetricFormat, texts: Texts) -> dict[str, Any]:
+    """Return what a trace shows where the reader points at trials."""
+    return hover(trial_label(trial, metric, texts) for trial in group)
+
+
+def once_named(figure: go.Figure) -> None:
+    """Leave each name once in the legend."""
+    seen: set[str] = set()
+    for trace in figure.data:
+        if trace.showlegend is not False and trace.name in seen:
+            trace.showlegend = False
+        seen.add(trace.name)
 
 
 def trial_label(trial: TrialRecord, metric: MetricFormat, texts: Texts) -> str:
     """Return what a trial's point says: number, outcome, value, hyperparameters."""
     ending = trial.outcome or trial.state
     if trial.failed or ending == "fail":
-        value = label(trial.detail or ending)
+        value = label(trial.detail or texts.word(ending))
     else:
         value = f"{label(metric.name)} {metric.text(trial.value)}"
-    lines = [f"{bold_trial(trial.number, texts)}, {label(ending)}", value]
+    lines = [f"{bold_trial(trial.number, texts)}, {label(texts.word(ending))}", value]
     for name, setting in list(trial.params.items())[:HYPERPARAMETERS]:
         lines.append(f"{name_label(name)} {label(number(setting), 30)}")
     return "<br>".join(lines)
 
 
-def bold_trial(number: int, texts: Texts) -> str:
+def bold_trial(number: int | str, texts: Texts) -> str:
     """Return `trial 7` in bold."""
     return f"<b>{texts('search.points.trial', trial=number)}</b>"
 
 
-def edge_note(trials: Sequence[TrialRecord], heights: Heights, texts: Texts) -> str:
-    """Return what the marks on the edge of a figure are, "" where there is none."""
+def edge_note(trials: Sequence[TrialRecord], heights: Heights, texts: Texts, *, whole: bool = False) -> str:
+    """Return what the marks on the edge of a figure are, "" where there is none; on the `whole` axis only what failed is there."""
     lost = sum(trial.failed for trial in trials)
-    beyond = list(map(heights.role, trials)).count(BEYOND)
+    beyond = 0 if whole else heights.beyond(trials)
     parts = []
     if lost:
         parts.append(texts("search.points.failed", trials=texts.count("trial", lost)))
@@ -185,6 +266,33 @@ def edge_note(trials: Sequence[TrialRecord], heights: Heights, texts: Texts) -> 
     return texts(f"search.points.{edge}_edge", marks=texts.listing(parts))
 
 
+def add_scale(figure: go.Figure, trials: Sequence[TrialRecord], heights: Heights, texts: Texts) -> dict[str, Any]:
+    """Set the metric's axis, count at its edge what lies beyond, and return what `layout.meta` has of it."""
+    figure.update_yaxes(heights.axis(texts))
+    beyond = heights.beyond(trials)
+    if beyond:
+        side, anchor = ("below", "bottom") if heights.metric.maximize else ("above", "top")
+        text = texts(f"search.points.worse_{side}", trials=texts.count("worse_trial", beyond))
+        place = {"x": 1, "xref": "paper", "xanchor": "right", "y": heights.edge, "yanchor": anchor}
+        look = {"showarrow": False, "font": {"size": 12, "color": LIGHT["ink"]}, "yshift": 7 if side == "below" else -7}
+        figure.add_annotation(text=text, name="beyond", **place, **look, **TAG)
+    return scale_meta(trials, heights, texts)
+
+
+def scale_meta(trials: Sequence[TrialRecord], heights: Heights, texts: Texts, most: int = 6) -> dict[str, Any]:
+    """Return what `layout.meta` has of the metric's axis: the note on its edge, and where values lie beyond the axis that shows them."""
+    meta: dict[str, Any] = {"edge": edge_note(trials, heights, texts)}
+    if heights.beyond(trials):
+        scale = scale_of_axis(value_axis(heights.metric, heights.whole, most=most))
+        meta["whole"] = {"axis": scale, "edge": edge_note(trials, heights, texts, whole=True)}
+    return meta
+
+
+def scale_of_axis(axis: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of an axis in which two axes of one metric differ."""
+    return {name: axis[name] for name in SCALE if name in axis}
+
+
 def band_names(texts: Texts) -> tuple[str, str]:
     """Return what the legend calls the band of many trials and their median."""
     return texts("search.points.band"), texts("search.points.band_median")
@@ -193,10 +301,11 @@ def band_names(texts: Texts) -> tuple[str, str]:
 def crowd_note(trials: Sequence[TrialRecord], heights: Heights, texts: Texts) -> str:
     """Return what a figure draws of many trials, and how many of them lie outside it or failed."""
     lost = sum(trial.failed for trial in trials)
-    beyond = sum(heights.role(trial) == BEYOND for trial in trials)
     side = "below" if heights.metric.maximize else "above"
-    counts = {"trials": texts.count("trial", len(trials)), "beyond": f"{beyond:,}", "failed": f"{lost:,}"}
-    return texts(f"search.points.crowd_{side}", **counts)
+    beyond = f"{heights.beyond(trials):,}"
+    return texts(
+        f"search.points.crowd_{side}", trials=texts.count("trial", len(trials)), beyond=beyond, failed=f"{lost:,}"
+    )
 
 
 def thin(trials: list[TrialRecord], most: int, metric: MetricFormat) -> list[TrialRecord]:
@@ -246,7 +355,7 @@ def rings_of(mark: Mark, trials: Iterable[TrialRecord], across: Position, height
     size = 14 if mark.selected else 18
     return go.Scatter(
         x=rounded(map(across, drawn)),
-        y=rounded(map(heights.height, drawn)),
+        **heights.heights_of(drawn),
         mode="markers",
         name=mark.name,
         legendgroup=mark.name,

@@ -342,7 +342,7 @@ def _direction(name: str, errors: Sequence[float], texts: Texts) -> str:
     low, high = sorted((sign * mean.low, sign * mean.high))
     chance = "_chance" if mean.low <= 0 <= mean.high else ""
     gap = _digits(abs(mean.value), 0)
-    ends = interval(low, high, _digits)
+    ends = interval(low, high, _digits, texts)
     return texts(f"search.figure.errors.{side}{chance}", tenth=tenth, gap=gap, interval=ends)
 
 

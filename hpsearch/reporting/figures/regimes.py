@@ -37,7 +37,7 @@ def regimes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
             curves[one.regime] = (curve, regime_name(one, texts))
     if len(curves) < 2:
         return None
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     last = max(float(curve.index.max()) for curve, _ in curves.values())
     figure = blank(380)
     for regime, (curve, name) in curves.items():
@@ -87,7 +87,7 @@ def regimes_pieces(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
     if not len(table):
         return [command]
     head = [texts(f"search.regime.head_{column.name}") for column in REGIMES]
-    body = cells(table, MetricFormat.of(record))
+    body = cells(table, MetricFormat.of(record, texts))
     names = [regime_name(one, texts) for one in sampled(record)]
     rows = [[name, *row[1:]] for name, row in zip(names, body, strict=True)]
-    return [pieces.PageTable(head, rows, head[1:]), command]
+    return [pieces.PageTable(head, rows, head[1:], label=texts("search.figure.regimes.title")), command]

@@ -42,6 +42,7 @@ COLORS = {  # role or outcome → on a light page, on a dark one
     "one": ("#d55e00", "#ff8d4d"),
     "some": ("#0072b2", "#5bb8f0"),
     "full": ("#009e73", "#35cfa3"),
+    "lit": ("#b0127b", "#ff85d0"),
     "smallest": ("#7aaed4", "#b9def5"),
     "small": ("#3f8fc4", "#8acbf3"),
     "large": ("#24578a", "#6597dd"),
@@ -66,6 +67,8 @@ SYMBOLS = {
     "running": "star",
 }
 SHARE_STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
+MILLION = 1e6
+PLAIN = ",~r"  # 20,000 and 0.25, as the page's tables have them
 SQUARE = 30  # pixels by which a figure whose axes share one scale is higher than wide, for its legend and its titles
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -115,6 +118,7 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
         "showline": False,
         "ticks": "",
         "automargin": True,
+        "tickformat": PLAIN,
     } | more
 
 
@@ -143,10 +147,8 @@ def share_ticks(low: float, high: float, most: int = 6) -> dict[str, Any]:
 
 
 def number_ticks(low: float, high: float) -> dict[str, Any]:
-    """Return how the ticks of plain numbers are written: from ten thousand on as 20k, which fits a telephone's page."""
-    if max(abs(low), abs(high)) >= 10_000:
-        return {"tickformat": "~s"}
-    return {"tickformat": "~g", "exponentformat": "power"}
+    """Return how the ticks of plain numbers are written: as everywhere, from a million on as 2M, which fits a telephone's page."""
+    return {"tickformat": "~s" if max(abs(low), abs(high)) >= MILLION else PLAIN}
 
 
 def within(ends: tuple[float, float], metric: MetricFormat) -> tuple[float, float]:
@@ -168,11 +170,9 @@ def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def tick_text(value: float) -> str:
-    """Return a tick's text: 0.001, 300, 20k, 10⁻⁶."""
-    if value >= 1e6:
-        return f"{value / 1e6:g}M"
-    if value >= 1e3:
-        return f"{value / 1e3:g}k"
+    """Return a tick's text: 0.001, 300, 20,000, 2M, 10⁻⁶."""
+    if value >= MILLION:
+        return f"{value / MILLION:g}M"
     return number(float(f"{value:.3g}")).removeprefix("1×")
 
 

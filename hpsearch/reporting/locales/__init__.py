@@ -1,9 +1,11 @@
 """The sentences of both reports, apart from the code that fills them in: a language is one TOML file beside this module.
 
 A key is the path to a sentence through the file's tables, such as `figure.steps.title`. `{names}` in a sentence are filled with values
-that are text already. English has every sentence; a language that lacks one shows it in English. The comparison's sentences are there
-in every language (a test proves it), those of the search's report begin with `search.`. A study that hpsearch did not run is told of in
-its own words where `search.foreign.…` has them.
+that are text already. Every language has every sentence (a test proves it). A study that hpsearch did not run is told of in its own words
+where `search.foreign.…` has them.
+
+What stands in the code's own tables in English, as an outcome or a metric, is a name there and in every file. The table `word` of another
+language has what to call it: its keys are the English texts.
 """
 
 import tomllib
@@ -29,6 +31,11 @@ class Texts:
         """Return the same language with the sentences of a variant, as `foreign`, where it has its own."""
         return Texts(self.language, variant)
 
+    @property
+    def page_name(self) -> str:
+        """The file of a report in this language: `report.html`, `report.ko.html`."""
+        return "report.html" if self.language == "en" else f"report.{self.language}.html"
+
     def __call__(self, key: str, **values: object) -> str:
         """Return a sentence with its names filled in."""
         return self._sentences[key].format(**values)
@@ -40,6 +47,14 @@ class Texts:
     def get(self, key: str, default: str) -> str:
         """Return a sentence without names, or the default where there is none."""
         return self._sentences.get(key, default)
+
+    def word(self, english: str) -> str:
+        """Return what the language calls something that a table of the code has in English; the English text where it has no word."""
+        return self._sentences.get(f"word.{english}", english)
+
+    def interval(self, low: str, high: str) -> str:
+        """Return `0.31 to 0.35`."""
+        return self("number.interval", low=low, high=high)
 
     @property
     def _sentences(self) -> dict[str, str]:

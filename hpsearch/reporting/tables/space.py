@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.reporting.formatting import number
+from hpsearch.reporting.formatting import domain, number
 from hpsearch.reporting.importance import importances
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import best, hyperparameters, space_of
 from hpsearch.reporting.tables.table import Column, Frames, Row, Table, frame, plain
 from hpsearch.storage import StudyRecord
@@ -57,23 +56,6 @@ def _hyperparameters(record: StudyRecord, done: Frames) -> pd.DataFrame:
             row["domain"] = domain(space[name])
         rows.append(importance.get(name, {}) | row)
     return frame(HYPERPARAMETERS, rows)
-
-
-def domain(given: Any, texts: Texts = ENGLISH) -> str:
-    """Return a hyperparameter's domain, as the study's TOML file gives it, in words."""
-    if isinstance(given, Mapping) and "low" in given and "high" in given:
-        parts = [texts("search.domain.range", low=number(given["low"]), high=number(given["high"]))]
-        if given.get("step"):
-            parts.append(texts("search.domain.step", step=number(given["step"])))
-        if given.get("log"):
-            parts.append(texts("search.domain.log"))
-        return ", ".join(parts)
-    if isinstance(given, list | tuple):
-        *first, last = [number(choice) for choice in given] or [""]
-        if first:
-            return texts("search.domain.choices", first=", ".join(first), last=last)
-        return last
-    return texts("search.domain.fixed", value=number(given))
 
 
 def edge(given: Any, value: Any) -> str:

@@ -67,9 +67,9 @@ def columns_of(name: str, table: pd.DataFrame) -> list[Column]:
 
 def meaning(table: str, column: Column, texts: Texts = ENGLISH, *, with_unit: bool = True) -> str:
     """Return what a column means, in the page's language where it is translated, and its unit."""
-    text = texts.get(f"search.column.{table}.{column.name}", column.meaning)
+    text = texts.get(f"search.column.{table}.{column.name}", texts.word(column.meaning))
     if column.unit and with_unit:
-        return texts("search.numbers.with_unit", meaning=text, unit=column.unit)
+        return texts("search.numbers.with_unit", meaning=text, unit=texts.word(column.unit))
     return text
 
 

@@ -19,6 +19,7 @@ Array = npt.NDArray[Any]
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 # "numpy": a division by zero gives infinity; a check of each division would keep loops from being vectorised
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
+EXACT: dict[str, Any] = {**OPTIONS, "fastmath": False}  # rounded as Python rounds
 
 
 class _CompilerEvents(event.Listener):
@@ -38,10 +39,19 @@ event.register("numba:compile", _CompilerEvents())  # type: ignore[no-untyped-ca
 
 def compiled(function: Function) -> Function:
     """Compile a function that Python calls, when it is first called, once for each type of its arguments."""
+    return _compiled(function, OPTIONS)
+
+
+def compiled_exactly(function: Function) -> Function:
+    """Compile a function likewise, with every operation in its own order and rounded as Python rounds it."""
+    return _compiled(function, EXACT)
+
+
+def _compiled(function: Function, options: dict[str, Any]) -> Function:
     try:
-        made = numba.njit(cache=True, **OPTIONS)(function)
+        made = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for machine code can be written to
-        return cast("Function", numba.njit(**OPTIONS)(function))
+        return cast("Function", numba.njit(**options)(function))
     _drop_stale_code(made)
     return cast("Function", made)
 

@@ -5,14 +5,16 @@ sequence of kernels that a function launched, with their addresses. So it replay
 one, a test proves without a GPU.
 """
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from time import perf_counter
 from typing import Protocol
 
 import torch
 
 from hpsearch.data.dataset import Data
-from hpsearch.training.devices import device_of
+from hpsearch.training.devices import RECORDING, device_of, out_of_memory
 from hpsearch.training.fused.cohort import Cohort
 from hpsearch.training.fused.layout import ordered
 from hpsearch.training.fused.network import LOSSES
@@ -21,6 +23,7 @@ from hpsearch.training.groups import Capabilities
 from hpsearch.training.progress import Score, Stopping, Weights, named_weights
 from hpsearch.trial import TrialSpec
 
+LOGGER = logging.getLogger(__name__)
 CAPABILITIES = Capabilities("the fused engine", device_types=("cpu", "cuda"), tasks=LOSSES)
 REPACK_SHARE = 1 / 4  # of a cohort that has left: worth packing the others anew, and another recording of the step
 WARM_UP = 3  # runs before the recording, in which libraries set themselves up
@@ -55,8 +58,8 @@ class CudaGraph:
         current.wait_stream(self.stream)
 
     def capture(self, function: Callable[[], None]) -> None:
-        """Record the function; other threads may use the device meanwhile."""
-        with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
+        """Record the function; other threads may use the device meanwhile, but not free its memory."""
+        with RECORDING, torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
             function()
 
     def replay(self) -> None:
@@ -70,7 +73,10 @@ def graph_on(device: torch.device) -> Graph | None:
 
 
 class Repeated:
-    """A function of the device's state that is run again and again: as it is, or recorded after its first runs."""
+    """A function of the device's state that is run again and again: as it is, or recorded after its first runs.
+
+    Where it cannot be recorded, it runs as it is, which takes longer; that is said once.
+    """
 
     def __init__(self, function: Callable[[], None], graph: Graph | None) -> None:
         self.function = function
@@ -79,15 +85,35 @@ class Repeated:
 
     def __call__(self) -> None:
         """Run once more."""
+        if self.graph is not None and self.runs == WARM_UP:
+            self.graph = _recorded(self.graph, self.function)
         if self.graph is None:
             self.function()
         elif self.runs < WARM_UP:
             self.graph.warm_up(self.function)
         else:
-            if self.runs == WARM_UP:
-                self.graph.capture(self.function)
             self.graph.replay()
         self.runs += 1
+
+
+def _recorded(graph: Graph, function: Callable[[], None]) -> Graph | None:
+    """Record a function; return None where that fails."""
+    try:
+        graph.capture(function)
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
+        _warn(f"{type(error).__name__}: {error}")
+        return None
+    return graph
+
+
+@cache
+def _warn(reason: str) -> None:
+    """Log once for each reason that a step is not recorded."""
+    LOGGER.warning(
+        "a step could not be recorded as a CUDA graph and runs kernel by kernel, which is slower (%s)", reason
+    )
 
 
 class FusedGroup:

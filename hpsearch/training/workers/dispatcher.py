@@ -4,7 +4,7 @@ Nothing here knows of processes: a pool's events go in, commands come out.
 """
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 
@@ -18,7 +18,8 @@ from hpsearch.training.workers.messages import (
     RunFinished,
     RungReported,
     WeightsSent,
-    tensors_of,
+    with_weights,
+    without_weights,
 )
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
 
@@ -152,7 +153,7 @@ class Dispatcher:
         else:
             run = worker.trials.pop(event.number).run
             assert run is not None, "weights were asked for"
-            self.source.finish(replace(run, weights=tensors_of(event.weights, self.device)))
+            self.source.finish(with_weights(run, event, self.device))
 
     def _report(self, worker: WorkerState, event: RungReported) -> None:
         """Ask the search, once: a trial that is trained again passes over what was reported."""
@@ -218,7 +219,7 @@ def truncated(run: TrainingRun, spec: TrialSpec, end: int, maximize: bool) -> Tr
     for index in range(len(run.history)):
         pruned = progress.record(recorded_window(run.history, index), dict, source)
         if pruned is not None:
-            return replace(pruned, weights=None)
+            return without_weights(pruned)
     raise AssertionError("a trial reports an evaluation before it is ended there")
 
 

@@ -77,10 +77,11 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True)
 class WeightsSent:
-    """The weights of a run."""
+    """The weights of a run's best network, and of its last one where that is kept."""
 
     number: int
     weights: Mapping[str, Array]
+    last_weights: Mapping[str, Array] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +159,29 @@ def no_rows(rows: Rows) -> Rows:
     return rows.take(slice(0))
 
 
-def arrays_of(weights: Mapping[str, Tensor]) -> dict[str, Array]:
-    """Return weights as arrays."""
+def weights_sent(run: TrainingRun) -> WeightsSent:
+    """Return the weights of a usable run as a message."""
+    assert run.weights is not None, "only usable runs have weights to send"
+    last = None if run.last_weights is None else _arrays_of(run.last_weights)
+    return WeightsSent(run.number, _arrays_of(run.weights), last)
+
+
+def with_weights(run: TrainingRun, sent: WeightsSent, device: torch.device) -> TrainingRun:
+    """Return a run with its weights on a device."""
+    last = None if sent.last_weights is None else _tensors_of(sent.last_weights, device)
+    return replace(run, weights=_tensors_of(sent.weights, device), last_weights=last)
+
+
+def without_weights(run: TrainingRun) -> TrainingRun:
+    """Return a run as it travels before its weights are asked for."""
+    return replace(run, weights=None, last_weights=None)
+
+
+def _arrays_of(weights: Mapping[str, Tensor]) -> dict[str, Array]:
     return {name: _array(tensor) for name, tensor in weights.items()}
 
 
-def tensors_of(arrays: Mapping[str, Array], device: torch.device) -> dict[str, Tensor]:
-    """Return weights on a device."""
+def _tensors_of(arrays: Mapping[str, Array], device: torch.device) -> dict[str, Tensor]:
     return {name: _tensor(array).to(device) for name, array in arrays.items()}
 
 

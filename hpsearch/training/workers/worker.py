@@ -21,7 +21,6 @@ from hpsearch.errors import UserError
 from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import default_concurrency
 from hpsearch.training.engines import single_fold_engine
-from hpsearch.training.progress import Weights
 from hpsearch.training.workers.messages import (
     Commands,
     Event,
@@ -32,10 +31,10 @@ from hpsearch.training.workers.messages import (
     RungReported,
     SerializedDataset,
     Started,
-    WeightsSent,
-    arrays_of,
     deserialize,
+    weights_sent,
     without_test,
+    without_weights,
 )
 from hpsearch.trial import TrainingRun, TrialSpec
 
@@ -174,7 +173,7 @@ class RemoteSource:
         self.waiting: list[TrialSpec] = []
         self.rungs: dict[int, tuple[int, ...]] = {}  # of each trial in flight
         self.ending: set[int] = set()
-        self.weights: dict[int, Weights] = {}  # of runs whose weights the coordinator has not decided on
+        self.kept: dict[int, TrainingRun] = {}  # on whose weights the coordinator has not decided
         self.sent = 0
         self.acknowledged = 0
         self.waited = 0.0
@@ -190,9 +189,9 @@ class RemoteSource:
         with self.changed:
             self.waiting += commands.train
             self.ending |= set(commands.end)
-            answers = [WeightsSent(number, arrays_of(self.weights.pop(number))) for number in commands.send_weights]
+            answers = [weights_sent(self.kept.pop(number)) for number in commands.send_weights]
             for number in commands.drop_weights:
-                self.weights.pop(number, None)
+                self.kept.pop(number, None)
             self.acknowledged = max(self.acknowledged, commands.acknowledged)
             self.sent += len(answers)
             self.changed.notify_all()
@@ -229,8 +228,8 @@ class RemoteSource:
             del self.rungs[run.number]
             self.ending.discard(run.number)
             if run.weights is not None:
-                self.weights[run.number] = run.weights
-            self._send(RunFinished(replace(run, weights=None)))
+                self.kept[run.number] = run
+            self._send(RunFinished(without_weights(run)))
 
     def _send(self, event: Event) -> int:
         """Send an event; return its number, from 1."""

@@ -1,0 +1,206 @@
+"""What the candidates for a model predict for rows that they did not train on, and what is fitted to that: shares, a temperature, errors.
+
+`HeldOut` has the predictions of every candidate for the validation rows, made by runs that trained on none of these rows and that chose
+nothing. To them are fitted:
+
+    shares         greedy forward selection with replacement, the winner first (Caruana et al., Ensemble Selection from Libraries of
+                   Models, 2004): the candidate that lowers the loss of the mean most is added, again and again, and the best mean
+                   of all is taken
+    temperature    that with the lowest loss (Guo et al. 2017), for classes and labels alone
+
+Whatever is said of them is cross-fitted: the rows are divided into `PARTS`, and the prediction of a row is made with shares and a
+temperature that were fitted to the other parts. The loss is the one that networks train on: log loss, squared error, or the user's own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import exp, isfinite, log
+
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from hpsearch.data.dataset import Data, Rows
+from hpsearch.data.tasks import mean_loss
+from hpsearch.model.combination import Combination, outputs_for
+from hpsearch.trial import derive_seed
+
+PARTS = 5  # of the rows, for cross-fitting
+ROUNDS = 20  # of the greedy selection, at most
+# Rows below which no temperature is fitted: its logarithm has a standard error of about 2 / √rows, so that of fewer than 100
+# rows a temperature of 1.2 cannot be told from 1, and the fit would add the noise that it is to remove.
+FEWEST_ROWS = 100
+SPAN = log(10.0)  # of the logarithm of a temperature, to both sides of 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """Predictions [S, C, N, K] of C candidates on S seeds for N rows, after the head; targets of regression are standardised.
+
+    `parts` are the data of each fold and how many of the rows, in this order, are its validation rows.
+    """
+
+    data: Data
+    predictions: Tensor
+    rows: Rows
+    weights: Tensor | None  # [N], of the loss
+    parts: tuple[tuple[Data, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def seeds(self) -> int:
+        """How many runs of each candidate there are."""
+        return len(self.predictions)
+
+    def together(self, shares: Sequence[float]) -> Tensor:
+        """Return the weighted mean [S, N, K] of the candidates."""
+        weights = self.predictions.new_tensor(list(shares))
+        return torch.einsum("c,scnk->snk", weights, self.predictions)
+
+    def loss(self, predictions: Tensor, chosen: Tensor) -> float:
+        """Return the mean loss over seeds and the chosen rows [n] of predictions for them [S, n, K]."""
+        outputs = outputs_for(self.data.task, predictions).flatten(0, 1)  # [S·n, K]
+        targets = self.rows.targets[chosen]
+        repeated = targets.repeat(self.seeds, *([1] * (targets.dim() - 1)))
+        weights = None
+        if self.weights is not None:
+            weights = self.weights[chosen].repeat(self.seeds)
+        loss = float(mean_loss(self.data.task, outputs, repeated, weights))
+        return loss if isfinite(loss) else float("inf")
+
+
+Fit = Callable[[Tensor], Combination]  # from the rows [n] to fit to
+
+
+def single(held: HeldOut) -> Tensor:
+    """Return the shares [C] of the winner alone."""
+    shares = torch.zeros(held.predictions.shape[1], dtype=torch.float64)
+    shares[0] = 1
+    return shares
+
+
+def greedy_shares(held: HeldOut, chosen: Tensor) -> Tensor:
+    """Return the shares [C] that a greedy selection gives the candidates for the chosen rows [n]; the winner's is never 0."""
+    predictions = held.predictions[:, :, chosen]  # [S, C, n, K]
+    counts = single(held)
+    total = predictions[:, 0]  # [S, n, K]
+    best = counts
+    best_loss = held.loss(total, chosen)
+    for size in range(2, ROUNDS + 1):
+        losses = [held.loss((total + predictions[:, place]) / size, chosen) for place in range(len(counts))]
+        place = min(range(len(losses)), key=losses.__getitem__)
+        counts = counts.clone()
+        counts[place] += 1
+        total = total + predictions[:, place]
+        if losses[place] < best_loss:
+            best, best_loss = counts, losses[place]
+    return best / best.sum()
+
+
+def temperature(held: HeldOut, shares: Tensor, chosen: Tensor) -> float:
+    """Return the temperature with the lowest loss on the chosen rows [n]."""
+    outputs = outputs_for(held.data.task, held.together(shares.tolist())[:, chosen])
+    head = held.data.task.head
+
+    def loss(logarithm: float) -> float:
+        return held.loss(head(outputs / exp(logarithm)), chosen)
+
+    return exp(minimize_scalar(loss, bounds=(-SPAN, SPAN), method="bounded", options={"xatol": 1e-3}).x)
+
+
+def takes_temperature(held: HeldOut) -> bool:
+    """Whether a temperature may be fitted: there are classes or labels, the task's own loss, and rows enough."""
+    task = held.data.task
+    return task.predicts != "values" and not task.has_own_loss and len(held) >= FEWEST_ROWS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """Shares [C] and a temperature fitted to all rows; the cross-fitted `predictions` [S, N, K] and their `loss`.
+
+    `plain_loss` is the cross-fitted loss without a temperature.
+    """
+
+    shares: Tensor
+    temperature: float
+    predictions: Tensor
+    loss: float
+    plain_loss: float
+
+
+def fitted(held: HeldOut, study_seed: int, *, several: bool) -> Fitted:
+    """Return what fits the winner alone, or `several` candidates together.
+
+    A temperature is there where it lowers the loss on rows that it was not fitted to.
+    """
+    every = torch.arange(len(held), device=held.predictions.device)
+    groups = _groups(held, study_seed)
+    choose: Callable[[Tensor], Tensor] = partial(greedy_shares, held) if several else lambda chosen: single(held)
+    rest = [every[groups != group] for group in range(int(groups.max()) + 1)]
+    shares = [choose(chosen) for chosen in rest]
+    plain = _cross_fitted(held, groups, shares, [1.0] * len(rest))
+    plain_loss = held.loss(plain, every)
+    final = choose(every)
+    if not takes_temperature(held):
+        return Fitted(final, 1.0, plain, plain_loss, plain_loss)
+    temperatures = [temperature(held, own, chosen) for own, chosen in zip(shares, rest, strict=True)]
+    calibrated = _cross_fitted(held, groups, shares, temperatures)
+    loss = held.loss(calibrated, every)
+    if loss >= plain_loss:
+        return Fitted(final, 1.0, plain, plain_loss, plain_loss)
+    return Fitted(final, temperature(held, final, every), calibrated, loss, plain_loss)
+
+
+def _groups(held: HeldOut, study_seed: int) -> Tensor:
+    """Return the part of each row [N], drawn from the study's seed."""
+    generator = torch.Generator().manual_seed(derive_seed(study_seed, "parts of held-out rows") % 2**63)
+    order = torch.randperm(len(held), generator=generator)
+    return (order % min(PARTS, len(held))).to(held.predictions.device)
+
+
+def _cross_fitted(held: HeldOut, groups: Tensor, shares: Sequence[Tensor], temperatures: Sequence[float]) -> Tensor:
+    """Return predictions [S, N, K], each part's by the shares and the temperature that were fitted to the others."""
+    found = torch.empty_like(held.predictions[:, 0])
+    task = held.data.task
+    for group, (own, degree) in enumerate(zip(shares, temperatures, strict=True)):
+        chosen = groups == group
+        together = held.together(own.tolist())[:, chosen]
+        found[:, chosen] = Combination(temperature=degree).predict(task, [together])
+    return found
+
+
+# ------------------------------------------------------------------ what the cross-fitted predictions say
+
+MOST_ERRORS = 1_000  # order statistics of errors that a model keeps
+
+
+def metric_values(held: HeldOut, predictions: Tensor) -> list[float]:
+    """Return the study's metric of predictions [S, N, K] on each seed, the mean over the folds as a trial's value is."""
+    values = []
+    for each in predictions:
+        folds = [part.metric_of(part.original(own), part.validation) for part, own in by_part(held, each)]
+        values.append(sum(folds) / len(folds))
+    return values
+
+
+def by_part(held: HeldOut, predictions: Tensor) -> list[tuple[Data, Tensor]]:
+    """Return the data of each fold with the predictions [n, K] for its validation rows, of those for all rows [N, K]."""
+    sizes = [size for _, size in held.parts]
+    return [(part, own) for (part, _), own in zip(held.parts, predictions.split(sizes), strict=True)]
+
+
+def absolute_errors(held: HeldOut, predictions: Tensor) -> list[list[float]]:
+    """Return how far predictions [S, N, K] of numbers are off, for each of the K targets in its units, ascending.
+
+    Of more than `MOST_ERRORS` those order statistics that are evenly spread, the greatest included.
+    """
+    scales = torch.cat([part.target_scale.expand(size, -1) for part, size in held.parts])  # [N, K]
+    errors = ((predictions.double() - held.rows.targets.double()).abs() * scales).flatten(0, 1)  # [S·N, K]
+    ordered = errors.sort(dim=0).values.cpu()
+    count = len(ordered)
+    kept = min(count, MOST_ERRORS)
+    places = [-(-count * number // kept) - 1 for number in range(1, kept + 1)]
+    return [column.tolist() for column in ordered[places].T]
