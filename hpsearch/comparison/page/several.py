@@ -1,11 +1,10 @@
 """Several comparisons of GD, SGD and mini-batches side by side: the verdict on each claim, and what each batch size needed."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.figures.appearance import target_text
-from hpsearch.comparison.page.opening import glance
+from hpsearch.comparison.page.opening import all_sizes
 from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import PageTable, Paragraph, Section, Warnings
 from hpsearch.reporting.several import page_of
@@ -42,7 +41,7 @@ def _verdicts(records: Sequence[ComparisonRecord], texts: Texts) -> Section:
 
 def _regimes(record: ComparisonRecord, place: int, name: str, texts: Texts) -> Section | None:
     """Return what each batch size of a comparison needed, None where nothing was trained."""
-    section = glance(record, texts)
-    if section is None:
+    contents = all_sizes(record, texts)
+    if not contents:
         return None
-    return replace(section, anchor=f"glance-{place + 1}", title=texts("several.verdicts.regimes", name=name))
+    return Section(f"glance-{place + 1}", texts("several.verdicts.regimes", name=name), contents)
