@@ -102,7 +102,7 @@ def _value_of(record: StudyRecord, judged: str, texts: Texts) -> tuple[str, str]
     value = texts(f"search.headline.{order}_{judged}", value=metric.text(score.value), metric=metric.name)
     if score.low is None or score.high is None:
         return value, ""
-    return value, texts("search.trust.interval", interval=metric.between(score.low, score.high))
+    return value, texts("several.answer.interval", interval=metric.between(score.low, score.high))
 
 
 def _against(one: Contrast, other: str, judged: str, texts: Texts) -> str:
