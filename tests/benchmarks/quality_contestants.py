@@ -49,7 +49,9 @@ def contestants(rivals: Sequence[str] = (), variants: Sequence[str] = ()) -> dic
 def _ours(division: Division, seed: int, settings: str) -> Array:
     """Return the predictions of the model that a study of this table selects."""
     metric = "r2" if division.regression else "accuracy"
-    given = [tuple(pair.split("=", 1)) for pair in settings.split()]
+    given: list[tuple[str, Any]] = [
+        (key, value) for key, _, value in (pair.partition("=") for pair in settings.split())
+    ]
     overrides = [("data.name", division.name), ("study.seed", seed), ("search.metric", metric), *given]
     config = read_config(find_study("table"), overrides)
     frame = pd.concat([division.learn, division.test], ignore_index=True)

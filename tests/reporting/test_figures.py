@@ -211,8 +211,9 @@ def test_the_axes_fit_the_better_half() -> None:
         figure = FIGURES[name].draw(tables, spoiled)
         assert figure is not None
         assert figure.layout.yaxis.range[0] > 0.6
-        assert figure.layout.meta["edge"]
-    assert "that ended below the axis" in figure.layout.meta["edge"]
+        edge = figure.layout.meta["edge"]
+        assert edge
+    assert "that ended below the axis" in edge
 
 
 def test_trials_are_thinned_and_the_best_kept(crowd: StudyRecord) -> None:

@@ -3,7 +3,7 @@
 import ast
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
@@ -86,11 +86,13 @@ def lost() -> StudyRecord:
 def two_objectives() -> StudyRecord:
     """Return a study of accuracy and parameters."""
     record = study(30)
-    several = tuple(replace(trial, values=(trial.value, trial.parameters)) for trial in record.trials)
+    several = tuple(
+        replace(trial, values=(trial.value or 0.0, float(trial.parameters or 0))) for trial in record.trials
+    )
     return replace(record, trials=several, objectives={"accuracy": "maximize", "parameters": "minimize"})
 
 
-STUDIES = {
+STUDIES: dict[str, Callable[[], StudyRecord]] = {
     "finished": study,
     "running": unfinished,
     "confirmed": lambda: confirmed(study(64)),

@@ -33,7 +33,7 @@ def quartiles_of(parts: Sequence[Sequence[TrialRecord]]) -> list[list[float]]:
     if not parts:
         return [[], [], []]
     values = [np.quantile([trial.value for trial in part if trial.value is not None], QUARTILES) for part in parts]
-    return np.transpose(values).tolist()
+    return [[float(value) for value in row] for row in np.transpose(values)]
 
 
 def band_traces(x: Points, quartiles: Sequence[Points], names: tuple[str, str], **more: Any) -> list[go.Scatter]:

@@ -67,7 +67,7 @@ def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> g
     above, below = known["high"] - known["importance"], known["importance"] - known["low"]
     interval = error_bars(above, below, color=LIGHT["ink"], thickness=1.5, width=4)
     columns = (known[name] for name in ("hyperparameter", "importance", "low", "high"))
-    labels = [_bar_label(*row, texts) for row in zip(*columns, strict=True)]
+    labels = [_bar_label(name, value, low, high, texts) for name, value, low, high in zip(*columns, strict=True)]
     figure.add_trace(bars(known["importance"], labels, marker={"color": LIGHT["third"]}, error_x=interval))
     figure.update_xaxes(
         axis(texts("search.figure.importance.axis"), rangemode="tozero", **share_ticks(0.0, known["high"].max()))
