@@ -265,9 +265,10 @@ def _select(
     if before := known_selection(known, candidates):
         return before
     if time.monotonic() >= search.deadline:
-        observer.announce(
-            "time is up: one network is kept, since no ensemble was judged against it; the same command goes on"
-        )
+        reason = "one network is kept, since no ensemble was judged against it"
+        if len(candidates) == 1:
+            reason = "no run predicted held-out rows, so nothing is calibrated"
+        observer.announce(f"time is up: {reason}; the same command goes on")
         return Selection(candidates[:1])
     return judge_candidates(candidates, study.data, study.config.study.seed, engine_for, observer)
 
