@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from hpsearch import __version__
 from hpsearch.commands import COMMANDS, SHOWN_ONLY, CommandRow
 from hpsearch.errors import HpsearchError, Stopped, UserError, masked, shortened, shown, suggestion
+from hpsearch.reporting.locales import Texts
 from hpsearch.searching.stopping import GRACE, RESUMES, ending
 
 PROGRAM = "python -m hpsearch"
@@ -48,9 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         return refuse(error)
     left = COMMANDS[options.command].stopped
-    if left != SHOWN_ONLY and sys.stderr.isatty():
-        print("loading torch and the data …", file=sys.stderr, flush=True)  # which takes seconds
     try:
+        if left != SHOWN_ONLY and sys.stderr.isatty():
+            texts = Texts(getattr(options, "lang", "en"))
+            print(texts("screen.progress.loading"), file=sys.stderr, flush=True)  # which takes seconds
         with ending(getattr(options, "grace", GRACE), left):
             options.call(options)
     except Stopped as stopped:

@@ -1,8 +1,11 @@
 """What all tests share."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+
+os.environ["LC_ALL"] = "C.UTF-8"  # the screen is in English, whoever runs the tests
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

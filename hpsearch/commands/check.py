@@ -6,12 +6,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.commands.options import add_data, add_reports, add_search, add_training, read_study, run_options_of
-from hpsearch.errors import counted
+from hpsearch.commands.options import (
+    add_data,
+    add_language,
+    add_reports,
+    add_search,
+    add_training,
+    read_study,
+    run_options_of,
+)
 
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
     from hpsearch.data.dataset import Data
+    from hpsearch.reporting.locales import Texts
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.probing import StudyCost
 
@@ -26,11 +34,15 @@ def add(command: argparse.ArgumentParser) -> None:
     add_search(command)
     command.add_argument("--name", help="the study's name")
     add_training(command)
+    add_language(command)
     add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
     """Read the data, probe a few trials and print what is estimated."""
+    from hpsearch.reporting.locales import Texts
+
+    texts = Texts(options.lang)
     _interpret_source(options)
     config = read_study(options)
     from hpsearch.reporting.screen import Screen
@@ -41,7 +53,7 @@ def call(options: argparse.Namespace) -> None:
     run_options = run_options_of(options, config.study.name)
     first_settings(config, run_options)  # refuses another study that is not there
     data = prepare_data(config, run_options)
-    screen = Screen(data.metric.name)
+    screen = Screen(data.metric.name, texts)
     _show_data(screen, config, data)
     with screen.logs(options.verbose):
         engine = prepare_engine(config, run_options, data)
@@ -66,67 +78,79 @@ def _interpret_source(options: argparse.Namespace) -> None:
 
 def _show_data(screen: "Screen", config: "StudyConfig", data: "Data") -> None:
     summary = data.summary
+    texts = screen.texts
     screen.introduce_data(summary)
     screen.row("task", summary["task_reason"])
     for sentence in summary.get("reading", ()):
         screen.row("read", sentence)
     columns = summary.get("columns", ())
     for column in columns[:COLUMNS]:
-        screen.row("column", _column(column, summary["notices"]))
+        screen.row("column", _column(column, summary["notices"], texts))
     if len(columns) > COLUMNS:
-        screen.row("", f"and {counted(len(columns) - COLUMNS, 'column')} more")
+        screen.row("", texts("screen.check.more_columns", columns=texts.count("column", len(columns) - COLUMNS)))
     for notice in summary["notices"]:
         screen.row("notice", notice)
-    screen.row("metric", f"{data.metric.title}, on the validation rows")
+    title = data.metric.title
+    name = title[0].lower() + title[1:]
+    word = texts.word(name)
+    screen.row("metric", texts("screen.check.metric", metric=title if word == name else word))
     screen.introduce_search(config)
 
 
-def _column(column: Mapping[str, Any], notices: Sequence[str]) -> str:
+def _column(column: Mapping[str, Any], notices: Sequence[str], texts: "Texts") -> str:
     """Return a line on a column; its note is left out where a notice says the same."""
-    line = f"{column['name']}: {column['kind']}, {counted(column['inputs'], 'input')}"
+    kind = texts.word(column["kind"])
+    line = texts("screen.check.column", name=column["name"], kind=kind, inputs=texts.count("input", column["inputs"]))
     note = column.get("note")
     if not note or any(f"{note}." in notice for notice in notices):
         return line
-    return f"{line}; {note}"
+    return f"{line}; {texts.word(note)}"
 
 
 def _show_space(screen: "Screen", config: "StudyConfig") -> None:
     from hpsearch.searching.probing import size
 
     combinations, ranges = size(config.space)
-    text = "no lists"
+    texts = screen.texts
+    text = texts("screen.check.no_lists")
     if combinations > 1:
-        text = f"{combinations:,} combinations of the lists"
+        text = texts("screen.check.lists", combinations=f"{combinations:,}")
     if ranges:
-        text += f", each with ranges of {', '.join(ranges)}"
+        text += texts("screen.check.ranges", names=", ".join(ranges))
     screen.row("space", text)
 
 
 def _show_estimate(screen: "Screen", config: "StudyConfig", estimated: "StudyCost") -> None:
-    screen.row("network", f"up to {counted(estimated.largest, 'parameter')}")
-    networks = f"networks in training take at most {estimated.networks / MEBI:,.0f} MiB more"
-    screen.row("memory", f"{_memory(estimated, config)}; {networks}")
-    trials = f"{counted(config.search.trials, 'trial')}, {estimated.workers} at a time"
-    probed = f"{estimated.probed} of them probed: {estimated.trial:.2g} s each, all in all"
-    seeds = f"{_range(estimated.confirming)} of fresh seeds"
-    time = f"{_range(estimated.seconds)} for {trials} ({probed}), then {seeds}"
-    screen.row("time", f"{time}; the most where no trial ends early")
+    texts = screen.texts
+    screen.row("network", texts("screen.check.network", parameters=texts.count("parameter", estimated.largest)))
+    networks = texts("screen.check.networks", amount=f"{estimated.networks / MEBI:,.0f}")
+    screen.row("memory", f"{_memory(estimated, config, texts)}; {networks}")
+    time = texts(
+        "screen.check.time",
+        time=_range(estimated.seconds, texts),
+        trials=texts.count("trial", config.search.trials),
+        workers=estimated.workers,
+        probed=estimated.probed,
+        each=f"{estimated.trial:.2g}",
+        confirming=_range(estimated.confirming, texts),
+    )
+    screen.row("time", time)
 
 
-def _memory(estimated: "StudyCost", config: "StudyConfig") -> str:
+def _memory(estimated: "StudyCost", config: "StudyConfig", texts: "Texts") -> str:
     """Return the memory of this process, where it is known, and of the data in it."""
-    data = f"data in {config.training.precision}"
+    values = {"data": f"{estimated.data / MEBI:,.1f}", "precision": config.training.precision}
     if estimated.used is None:
-        return f"{estimated.data / MEBI:,.1f} MiB of {data}"
-    return f"{estimated.used / MEBI:,.0f} MiB used by this check, {estimated.data / MEBI:,.1f} of them {data}"
+        return texts("screen.check.memory_of_data", **values)
+    return texts("screen.check.memory", used=f"{estimated.used / MEBI:,.0f}", **values)
 
 
-def _range(seconds: tuple[float, float]) -> str:
+def _range(seconds: tuple[float, float], texts: "Texts") -> str:
     from hpsearch.reporting.formatting import duration
 
     least = duration(seconds[0])
     most = duration(seconds[1])
-    return f"{least} to {most}" if least != most else f"about {most}"
+    return texts.interval(least, most) if least != most else texts("screen.check.about", time=most)
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from hpsearch.commands.options import add_language, add_reports, add_training, add_workers, overrides, run_options_of
 from hpsearch.commands.recorded import show_next_commands, write_page
-from hpsearch.errors import SearchFailed, Stopped, UserError, counted
+from hpsearch.errors import SearchFailed, Stopped, UserError
 from hpsearch.storage import ComparisonRecord
 
 if TYPE_CHECKING:
     from hpsearch.config import MinimaConfig, StudyConfig
+    from hpsearch.reporting.locales import Texts
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.run_options import RunOptions
 
@@ -40,34 +41,34 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.config import MinimaConfig, read_comparison
     from hpsearch.reporting.locales import Texts
 
-    Texts(options.lang)  # an unknown language is refused before anything is trained
+    texts = Texts(options.lang)  # an unknown language is refused before anything is trained
     config, notices = read_comparison(options.study, overrides(options))
     run_options = run_options_of(options, config.study.name)
     if isinstance(config, MinimaConfig):
-        screen = _run_escape_tests(config, run_options)
+        screen = _run_escape_tests(config, run_options, texts)
     else:
-        screen = _run_arms(config, run_options, notices, options)
+        screen = _run_arms(config, run_options, notices, options, texts)
     from hpsearch.comparison.screen import conclude_comparison
 
     name = config.study.name
-    record, page = write_page(run_options.storage, name, run_options.folder, options.lang, run_options.patience)
+    with screen.stage(texts("screen.result.report")):
+        record, page = write_page(run_options.storage, name, run_options.folder, options.lang, run_options.patience)
     assert isinstance(record, ComparisonRecord), "it was opened as one"
-    conclude_comparison(screen, record, page, options.lang)
+    conclude_comparison(screen, record, page)
     show_next_commands(screen, options, name, run_options.folder, first="")  # the verdicts stand above
 
 
-def _run_escape_tests(config: "MinimaConfig", run_options: "RunOptions") -> "Screen":
+def _run_escape_tests(config: "MinimaConfig", run_options: "RunOptions", texts: "Texts") -> "Screen":
     """Run a study of the escape tests alone."""
     from hpsearch.comparison.study import run_minima
     from hpsearch.reporting.screen import Screen
 
     if run_options.devices is not None or run_options.ray is not None:
         raise UserError("escape tests train in this process alone. Leave --devices and --ray out.")
-    screen = Screen("")
-    screen.row(
-        "compare",
-        f"escape tests: {counted(config.minima.seeds, 'run')} in each cell, {counted(config.minima.starts, 'network')}",
-    )
+    screen = Screen("", texts)
+    runs = texts.count("run", config.minima.seeds)
+    networks = texts.count("network", config.minima.starts)
+    screen.row("compare", texts("screen.compare.escapes", runs=runs, networks=networks))
     screen.row("folder", run_options.folder)
     with screen.live():
         run_minima(config, run_options, screen)
@@ -75,7 +76,11 @@ def _run_escape_tests(config: "MinimaConfig", run_options: "RunOptions") -> "Scr
 
 
 def _run_arms(
-    config: "StudyConfig", run_options: "RunOptions", notices: Sequence[str], options: argparse.Namespace
+    config: "StudyConfig",
+    run_options: "RunOptions",
+    notices: Sequence[str],
+    options: argparse.Namespace,
+    texts: "Texts",
 ) -> "Screen":
     """Tune and train each arm; the page of a comparison that was stopped or failed is made too."""
     from hpsearch.comparison.screen import introduce_comparison
@@ -85,7 +90,7 @@ def _run_arms(
 
     config = with_recorded_protocol(config, run_options)
     data = prepare_data(config, run_options)
-    screen = Screen(data.metric.name)
+    screen = Screen(data.metric.name, texts)
     with screen.logs(options.verbose), open_comparison(config, run_options, data) as opened:
         device = run_options.trained_on(data)
         introduce_comparison(screen, config, opened.arms, data.summary, device, run_options.folder, notices)

@@ -62,7 +62,7 @@ def _list_studies(options: argparse.Namespace) -> None:
     from hpsearch.reporting.screen import Screen
 
     texts = Texts(options.lang)
-    screen = Screen("")
+    screen = Screen("", texts)
     if options.storage:
         rows = list(_rows_of_storage(options.storage, texts))
         place = options.storage

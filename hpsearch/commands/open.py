@@ -4,12 +4,11 @@ import argparse
 import webbrowser
 from pathlib import Path
 
-from hpsearch.commands.options import add_reports
+from hpsearch.commands.options import add_language, add_reports
 from hpsearch.commands.recorded import url_of, write_page
 from hpsearch.errors import UserError
 from hpsearch.storage.folders import STUDY_FILE, study_folder
 
-PAGE = "report.html"
 COPIED = 10.0  # seconds by which files of one copy may differ in age
 
 
@@ -19,6 +18,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--no-browser", action="store_true", help="only make the report where that is due, and print its path"
     )
+    add_language(command)
     add_reports(command)
 
 
@@ -26,11 +26,13 @@ def call(options: argparse.Namespace) -> None:
     """Make the report where that is due, print its path, and open it."""
     if "://" in options.study:
         raise UserError("open takes a study's name or folder. Of a storage's URL make the report first (report URL).")
+    from hpsearch.reporting.locales import Texts
+
     reports = Path(options.reports)
     folder = study_folder(options.study, reports)
-    page = folder / PAGE
+    page = folder / Texts(options.lang).page_name
     if _is_due(folder, page):
-        _, page = write_page(url_of(options.study, reports), None, folder)
+        _, page = write_page(url_of(options.study, reports), None, folder, options.lang)
     print(f"report {page}")
     if options.no_browser:
         return

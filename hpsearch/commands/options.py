@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hpsearch.data.options import COLUMN_SETTING
 from hpsearch.errors import UserError, shown
 from hpsearch.files import folder_name
+from hpsearch.reporting.locales import usual_language
 from hpsearch.searching.stopping import GRACE
 from hpsearch.storage.folders import STUDY_FILE
 
@@ -227,8 +228,10 @@ def add_search(command: argparse.ArgumentParser) -> None:
 
 
 def add_language(command: argparse.ArgumentParser) -> None:
-    """Add the option of a report's language."""
-    command.add_argument("--lang", default="en", metavar="CODE", help="language: en, ko (default: en)")
+    """Add the option of the language of a report and of the screen."""
+    command.add_argument(
+        "--lang", default=usual_language(), metavar="CODE", help="language: en, ko (default: the locale's)"
+    )
 
 
 def add_stored_study(command: argparse.ArgumentParser) -> None:

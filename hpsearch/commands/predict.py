@@ -10,9 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
-from hpsearch.commands.options import add_model, add_reading, add_reports, check_output, own_build, own_metric_of
+from hpsearch.commands.options import (
+    add_language,
+    add_model,
+    add_reading,
+    add_reports,
+    check_output,
+    own_build,
+    own_metric_of,
+)
 from hpsearch.commands.recorded import show_model
-from hpsearch.errors import UserError, mistakes, rows_text
+from hpsearch.errors import UserError, mistakes
 from hpsearch.files import inert, replacing
 
 if TYPE_CHECKING:
@@ -58,11 +66,15 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     add_reading(command)
     command.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
+    add_language(command)
     add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
     """Write the predictions, and print how good they are where the rows have their target."""
+    from hpsearch.reporting.locales import Texts
+
+    texts = Texts(options.lang)
     source = Path(options.file)
     _check_output(options.output, source, options.force)
     from hpsearch.model.new_rows import read_rows, unseen_in_rows
@@ -75,7 +87,7 @@ def call(options: argparse.Namespace) -> None:
     model = load_named_model(options.study, Path(options.reports), options.model, own_build(options))
     half_widths = _half_widths(model, options.interval)
     rows = read_rows(model, source, _read_options(options))
-    screen = Screen("", stderr=options.output == "-")
+    screen = Screen("", texts, stderr=options.output == "-")
     for notice in rows.notices:
         screen.row("notice", notice)
     for notice in unseen_in_rows(rows):
@@ -196,22 +208,23 @@ def _show_result(
     from hpsearch.model.new_rows import chosen_by, evaluate
     from hpsearch.reporting.formatting import MetricFormat
 
-    show_model(screen, "predict", f"{rows_text(len(rows))} with", model)
+    texts = screen.texts
+    show_model(screen, "predict", texts("screen.predict.line", rows=texts.count("row", len(rows))), model)
     if rows.targets is None:
         return
     with mistakes("--metric"):
         judged = evaluate(model, predictions, rows.targets, rows.decimal, own_metric)
     if judged is None:
-        screen.row("metric", "the target is there, but no row has one that the model knows")
+        screen.row("metric", texts("screen.predict.unknown_targets"))
         return
-    score = MetricFormat.named(judged.metric, maximize=True).named_text(judged.value)
-    text = f"{score} on {rows_text(judged.rows)}"
+    score = MetricFormat.named(judged.metric, maximize=True, texts=texts).named_text(judged.value)
+    text = texts("screen.predict.score", score=score, rows=texts.count("row", judged.rows))
     if judged.left_out:
-        text += f" ({judged.left_out:,} without a target that is known left out)"
+        text += texts("screen.predict.left_out", rows=f"{judged.left_out:,}")
     screen.row("metric", text)
     chosen = chosen_by(model.metrics)
     if own_metric is None and chosen and chosen not in METRICS:
-        screen.row("", f"the model was chosen by a metric of your own; --metric FILE.py:{chosen} shows it")
+        screen.row("", texts("screen.predict.own_metric", metric=chosen))
 
 
 class TerminalText(io.RawIOBase):

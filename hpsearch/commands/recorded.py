@@ -16,6 +16,7 @@ from hpsearch.storage.folders import folder_of
 
 if TYPE_CHECKING:
     from hpsearch.model import Model
+    from hpsearch.reporting.locales import Texts
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.replay import RecordedStudy
 
@@ -47,14 +48,13 @@ def show_next_commands(
     screen: "Screen", options: argparse.Namespace, name: str, folder: Path, first: str = "show"
 ) -> None:
     """Print the commands that go on from a study that has just ended; `first` is one besides `open`, or ""."""
-    from hpsearch.reporting.locales import Texts
     from hpsearch.reporting.overview import show_next
 
     reports = Path(options.reports)
     words = folder_words(name, name, reports)
     stored = storage_words(options.storage, name, reports) if options.storage else words
     screen.announce("")
-    show_next(screen, words, stored, folder, Texts(getattr(options, "lang", "en")), first)
+    show_next(screen, words, stored, folder, first)
 
 
 def read_record(source: str, name: str | None, reports: Path) -> StudyRecord | ComparisonRecord:
@@ -152,20 +152,20 @@ def show_model(screen: "Screen", head: str, text: str, model: "Model") -> None:
     """Print a line that ends with the networks that predict, and one that says why these, where they were chosen among several."""
     from hpsearch.reporting.selection import of_trials
 
-    screen.row(head, f"{text} {of_trials([member.trial for member in model.members])}")
-    if reason := _reason(model.metrics):
+    screen.row(head, f"{text} {of_trials([member.trial for member in model.members], screen.texts)}")
+    if reason := _reason(model.metrics, screen.texts):
         screen.row("", reason)
 
 
-def _reason(figures: Mapping[str, Any]) -> str:
+def _reason(figures: Mapping[str, Any], texts: "Texts") -> str:
     """Return why these networks predict, or that one was taken from an ensemble; "" where there was no choice."""
     from hpsearch.reporting.formatting import MetricFormat
     from hpsearch.reporting.selection import first_of, why
 
     if networks := figures.get("single_of"):
-        return first_of(networks)
+        return first_of(networks, texts)
     choice = figures.get("choice")
     if not isinstance(choice, dict):
         return ""
-    metric = MetricFormat.named(str(figures.get("metric")), figures.get("direction") == "maximize")
-    return why(choice, metric)
+    metric = MetricFormat.named(str(figures.get("metric")), figures.get("direction") == "maximize", texts=texts)
+    return why(choice, metric, texts)

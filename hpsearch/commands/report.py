@@ -88,7 +88,7 @@ def _output(options: argparse.Namespace) -> Path | None:
 
 def _refuse_repeated(sources: list[tuple[str, str | None]], reports: Path) -> None:
     """Refuse a study that is given twice, however it is spelled."""
-    seen = {}
+    seen: dict[tuple[str, str | None], str] = {}
     for source, name in sources:
         key = (url_of(source, reports), name)
         if key in seen:

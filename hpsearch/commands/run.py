@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from hpsearch.commands.options import (
     add_data,
+    add_language,
     add_reports,
     add_search,
     add_training,
@@ -32,11 +33,15 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--join", action="store_true", help="while another process runs the study, wait; take over if it dies"
     )
+    add_language(command)
     add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
     """Run or continue a study, then make its report."""
+    from hpsearch.reporting.locales import Texts
+
+    texts = Texts(options.lang)  # an unknown language is refused before anything is trained
     config = read_study(options)
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.opening import open_study
@@ -46,7 +51,7 @@ def call(options: argparse.Namespace) -> None:
     run_options = run_options_of(options, config.study.name)
     folder = run_options.folder
     data = prepare_data(config, run_options)
-    screen = Screen(data.metric.name)
+    screen = Screen(data.metric.name, texts)
     try:
         with screen.logs(options.verbose), open_study(config, run_options, data) as study:
             screen.introduce(config, data.summary, run_options.trained_on(data), folder)
@@ -58,9 +63,10 @@ def call(options: argparse.Namespace) -> None:
         return
     except (Stopped, SearchFailed):
         with suppress(UserError):  # it was stopped before there was a study
-            write_page(run_options.storage, config.study.name, folder)
+            write_page(run_options.storage, config.study.name, folder, options.lang)
         raise
-    record, page = write_page(run_options.storage, config.study.name, folder, patience=run_options.patience)
+    with screen.stage(texts("screen.result.report")):
+        record, page = write_page(run_options.storage, config.study.name, folder, options.lang, run_options.patience)
     assert isinstance(record, StudyRecord), "it was opened as one"
     screen.conclude(record, page)
     show_next_commands(screen, options, config.study.name, folder)

@@ -32,11 +32,11 @@ def call(options: argparse.Namespace) -> None:
     folder = folder_of(options.study, reports)
     if "://" in options.study:
         folder = reports / folder_name(record.name)
-    screen = Screen("")
+    screen = Screen("", texts)
     if isinstance(record, ComparisonRecord):
-        show_verdicts(screen, record, options.lang)
+        show_verdicts(screen, record)
     else:
-        show_study(screen, stored, texts)
+        show_study(screen, stored)
     screen.announce("")
     words = folder_words(options.study, record.name, reports)
-    show_next(screen, words, storage_words(options.study, options.name, reports), folder, texts, first="report")
+    show_next(screen, words, storage_words(options.study, options.name, reports), folder, first="report")

@@ -19,7 +19,7 @@ from hpsearch.reporting.pieces import Value
 from hpsearch.reporting.ranking import best
 from hpsearch.reporting.rendering import render_template
 from hpsearch.reporting.replicates import of_completed_runs
-from hpsearch.reporting.screen import FIRST, Screen
+from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.selection import marks, why
 from hpsearch.reporting.summary import best_network
 from hpsearch.reporting.trust import honesty
@@ -72,7 +72,7 @@ def fragment(record: StudyRecord, texts: Texts = ENGLISH) -> str:
 
 def card(heading: str, sentences: Sequence[str], **parts: Any) -> str:
     """Return a card; `parts` are headline, `values`, `settings`, `rows` of names and values, course and note, as they apply."""
-    empty = {"headline": None, "values": [], "settings": [], "rows": [], "course": None, "note": ""}
+    empty: dict[str, Any] = {"headline": None, "values": [], "settings": [], "rows": [], "course": None, "note": ""}
     return render_template("notebook.html", heading=heading, texts=sentences, **{**empty, **parts})
 
 
@@ -134,8 +134,8 @@ class NotebookLine:
     def __init__(self, metric: str) -> None:
         self.screen = Screen(metric)  # words the states
         self._display: Any = None
-        self._shown: tuple[str, int, int | None] = (FIRST, 0, None)  # text, steps done and of how many
-        self._search = self._shown  # the last state of the search itself
+        self._shown: tuple[str, int, int | None] = (ENGLISH("screen.progress.first"), 0, None)
+        self._search: tuple[str, int, int | None] = self._shown  # the last state of the search itself
         self._shown_at = 0.0
 
     def introduce(self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object) -> None:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from hpsearch.reporting.formatting import SPACE, MetricFormat, duration, number, printable, visible
 from hpsearch.reporting.headline import compare_command
-from hpsearch.reporting.locales import Texts
+from hpsearch.reporting.locales import Texts, language_words
 from hpsearch.reporting.ranking import best, hyperparameters, ranked
 from hpsearch.reporting.regimes import RegimeTrials, regime_name, regimes
 from hpsearch.reporting.screen import HEAD, Screen
@@ -25,7 +25,6 @@ LONGEST_CELL = 14  # characters of a hyperparameter's value
 PROGRAM = ("python", "-m", "hpsearch")
 STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "failed": "red", "unreadable": "red"}
 NEW_ROWS = "new.csv"
-PAGE = "report.html"
 GAP = 2  # cells between columns
 LEAST = 8  # cells of a column that is cut
 
@@ -59,7 +58,7 @@ def state(stored: StoredStudy) -> str:
 def study_row(name: str, stored: StoredStudy, texts: Texts) -> list[Text]:
     """Return a line on a study: name, data and task, trials, score, state and the day of its last trial."""
     record = stored.record
-    kind = record.data.get("task")
+    kind = texts.word(str(record.data.get("task") or ""))
     if isinstance(record, ComparisonRecord):
         kind = texts("screen.list.comparison")
     data = ", ".join(visible(part, 30) for part in (record.data.get("name"), kind) if part)
@@ -127,8 +126,9 @@ def _best_value(record: StudyRecord) -> float | None:
 # ------------------------------------------------------------------ one study
 
 
-def show_study(screen: Screen, stored: StoredStudy, texts: Texts) -> None:
+def show_study(screen: Screen, stored: StoredStudy) -> None:
     """Print the headline of a search, whoever made it, its selected network, its best trials and its regimes."""
+    texts = screen.texts
     record = stored.record
     assert isinstance(record, StudyRecord), "comparisons have verdicts instead"
     name = visible(record.name, 60)
@@ -159,12 +159,10 @@ def _show_headline(screen: Screen, record: StudyRecord, texts: Texts) -> None:
         line = texts(f"screen.show.{key}", metric=metric.name, value=metric.text(leader.value), trial=leader.number)
     else:
         line = texts("screen.show.nothing")
-    screen.row(texts("screen.head.result"), line)
+    screen.row("result", line)
     if both := beside(record):
         value = metric.text(both.baseline)
-        screen.row(
-            texts("screen.head.baseline"), texts("screen.show.baseline", always=always(record, texts), value=value)
-        )
+        screen.row("baseline", texts("screen.show.baseline", always=always(record, texts), value=value))
 
 
 def _count(count: object) -> str:
@@ -192,10 +190,10 @@ def _show_selected(screen: Screen, record: StudyRecord, texts: Texts) -> None:
         parameters = record.result.get("parameters") or leader.parameters
         if parameters:
             model += f"; {texts('screen.show.parameters', count=number(parameters))}"
-        screen.row(texts("screen.head.model"), model)
+        screen.row("selected", model)
         if sentence := trained_on(record.result, texts):
             screen.row("", sentence)
-    head = texts("screen.head.best") if record.foreign else ""
+    head = "best" if record.foreign else ""
     screen.row(head, ", ".join(f"{visible(name, 60)} {number(value)}" for name, value in leader.params.items()))
 
 
@@ -209,10 +207,10 @@ def _show_counts(screen: Screen, record: StudyRecord, texts: Texts) -> None:
         pruned=f"{sum(trial.state == 'pruned' for trial in ended):,}",
         failed=f"{sum(trial.failed for trial in ended):,}",
     )
-    screen.row(texts("screen.head.trials"), counts)
+    screen.row("trials", counts)
     seconds = record.result.get("seconds")
     if isinstance(seconds, int | float):
-        screen.row(texts("screen.head.time"), duration(seconds))
+        screen.row("time", duration(seconds))
 
 
 def _show_top(screen: Screen, record: StudyRecord, texts: Texts) -> None:
@@ -269,33 +267,31 @@ def _regime_cells(one: RegimeTrials, metric: MetricFormat, texts: Texts) -> Iter
 # ------------------------------------------------------------------ what to type next
 
 
-def show_next(
-    screen: Screen, words: Sequence[str], stored: Sequence[str], folder: Path, texts: Texts, first: str = "show"
-) -> None:
-    """Print the commands that go on from a study: to see more of it, to predict, to train its best trial on more rows.
+def show_next(screen: Screen, words: Sequence[str], stored: Sequence[str], folder: Path, first: str = "show") -> None:
+    """Print the commands that go on from a study: to see more of it, to predict.
 
     Args:
         screen: prints.
         words: what names the study's folder on the command line.
         stored: what names its storage there.
         folder: the study's folder, which may not exist.
-        texts: the language.
         first: a command besides `open`, or "".
     """
+    texts = screen.texts
+    asked = language_words(texts.language)
     lines = []
-    if "://" not in stored[0] or (folder / PAGE).is_file():
-        lines.append((command("open", *words), texts("screen.next.open")))
+    if "://" not in stored[0] or (folder / texts.page_name).is_file():
+        lines.append((command("open", *words, *asked), texts("screen.next.open")))
     if first:
-        lines.append((command(first, *stored), texts(f"screen.next.{first}")))
+        lines.append((command(first, *stored, *asked), texts(f"screen.next.{first}")))
     if BEST in models_in(folder):
-        lines.append((command("predict", words[0], NEW_ROWS, *words[1:]), texts("screen.next.predict")))
-        lines.append((command("refit", *stored), texts("screen.next.refit")))
-    width = max(len(line) for line, _ in lines)
-    explained = [f"{line:<{width}}  # {purpose}" for line, purpose in lines]
+        lines.append((command("predict", words[0], NEW_ROWS, *words[1:], *asked), texts("screen.next.predict")))
+    width = max(cell_len(line) for line, _ in lines)
+    explained = [f"{line}{' ' * (width - cell_len(line))}  # {purpose}" for line, purpose in lines]
     if screen.width is not None and HEAD + max(map(cell_len, explained)) > screen.width:
         explained = [line for line, _ in lines]
     for place, line in enumerate(explained):
-        screen.command("" if place else texts("screen.head.next"), line)
+        screen.command("" if place else "next", line)
 
 
 # ------------------------------------------------------------------ tables

@@ -27,7 +27,7 @@ def protocol(record: StudyRecord, texts: Texts = ENGLISH) -> list[tuple[str, str
         "precision": _given(training, "precision"),
         "data": visible(data.get("source") or "", 400),
         "fingerprint": visible(data.get("hash") or "", 100),
-        "notices": sentences(visible(notice, 300) for notice in data.get("notices") or []),
+        "notices": sentences(visible(texts.word(str(notice)), 300) for notice in data.get("notices") or []),
         "device": visible(result.get("device") or "", 100),
         "versions": _versions(result),
         "distinct": _given(result, "distinct"),

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
-from hpsearch.errors import counted, rows_text, shown
+from hpsearch.errors import counted, shown
 from hpsearch.platforms import show_all_texts
 from hpsearch.progress import COMPILER, EVIDENCE
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
+from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.replicates import of_completed_runs, winner_failed
 from hpsearch.reporting.selection import (
     all_trials,
@@ -37,24 +38,20 @@ if TYPE_CHECKING:
     from hpsearch.storage import StudyRecord
     from hpsearch.storage.records import Score
 
-FIRST = "training the first trials"  # before anything has ended
 HEAD = 11  # cells of a line's head
 NARROWEST = 20  # cells in which text is wrapped
 PAUSE = 5.0  # seconds between plain lines, new bests aside
-TIME_LIMIT = (
-    "a trial ends after {seconds} s, wherever it is then: the same study does not give the same trials again "
-    "(training.max_seconds)"
-)
 COUNTS = ("pruned", "diverged", "out_of_memory", "killed", "errors", "timed_out", "out_of_time", "repeated")
 
 
 class Screen:
     """Shows a search as it goes: `status` after every trial, `announce` for a sentence, `conclude` at the end."""
 
-    def __init__(self, metric: str, *, stderr: bool = False) -> None:
+    def __init__(self, metric: str, texts: Texts = ENGLISH, *, stderr: bool = False) -> None:
         show_all_texts()
         self.console = Console(highlight=False, markup=False, soft_wrap=True, stderr=stderr)
         self.metric = metric
+        self.texts = texts
         self.best: int | None = None
         self._last_time = 0.0  # of a plain line
         self._last_line = ""
@@ -67,7 +64,7 @@ class Screen:
             console=self.console,
             transient=True,
         )
-        self.task = self.bar.add_task(FIRST, total=None)
+        self.task = self.bar.add_task(texts("screen.progress.first"), total=None)
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -78,9 +75,18 @@ class Screen:
         with self.bar:
             yield
 
+    @contextmanager
+    def stage(self, sentence: str) -> Iterator[None]:
+        """Show what takes a few seconds while it does, on a terminal."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with self.console.status(sentence):
+            yield
+
     def announce(self, sentence: str) -> None:
-        """Print a sentence above the bar."""
-        self.console.print(printable(sentence))
+        """Print a sentence above the bar, in the screen's language where it has it."""
+        self.console.print(printable(self.texts.word(sentence)))
 
     @contextmanager
     def logs(self, verbose: bool) -> Iterator[None]:
@@ -110,7 +116,7 @@ class Screen:
 
     def phase_line(self, progress: "PhaseProgress") -> str:
         """Return the state of a phase in one line."""
-        return f"{progress.name}: {progress.done:,}/{progress.total:,}{self._left_of(progress)}"
+        return f"{self.texts.word(progress.name)}: {progress.done:,}/{progress.total:,}{self._left_of(progress)}"
 
     def _left_of(self, progress: "PhaseProgress") -> str:
         """Return how long a phase, and later ones of its kind, still take; "" before there is evidence."""
@@ -123,8 +129,9 @@ class Screen:
         if done < EVIDENCE or progress.done >= progress.total:
             return ""
         steps = progress.total - progress.done + (progress.further or 0)
-        which = "of this stage" if progress.further is None else "in all"
-        return f", {printable(duration(steps * (now - began) / done))} left {which}"
+        key = "left_of_stage" if progress.further is None else "left"
+        time_left = printable(duration(steps * (now - began) / done))
+        return f", {self.texts(f'screen.progress.{key}', time=time_left)}"
 
     def _progress(self, line: str, done: int, total: int, *, now: bool) -> None:
         """Show a state in the bar; without a terminal print it, where it is due `now` or the last line is long ago."""
@@ -137,17 +144,20 @@ class Screen:
 
     def line(self, status: "SearchStatus") -> str:
         """Return the state of a search in one line."""
-        best = "no best yet"
+        texts = self.texts
+        best = texts("screen.progress.no_best")
         if status.best is not None:
-            text = MetricFormat.named(self.metric, maximize=True).text(status.best)
-            best = f"best {self.metric} {printable(text)} (#{status.best_number})"
-        parts = [f"{status.done}/{counted(status.total, 'trial')}", best, f"{status.rate:.1f} trials/s"]
+            value = printable(MetricFormat.named(self.metric, maximize=True).text(status.best))
+            metric = texts.word(self.metric)
+            best = texts("screen.progress.best", metric=metric, value=value, trial=status.best_number)
+        done = texts("screen.progress.done", done=status.done, trials=texts.count("trial", status.total))
+        parts = [done, best, texts("screen.progress.rate", rate=f"{status.rate:.1f}")]
         if status.left:
-            parts.append(f"{printable(duration(status.left))} left in all")
+            parts.append(texts("screen.progress.left", time=printable(duration(status.left))))
         for name in COUNTS:
             count = getattr(status, name)
             if count:
-                parts.append(f"{count} {name.replace('_', ' ')}")
+                parts.append(texts(f"screen.progress.{name}", count=count))
         return ", ".join(parts)
 
     def introduce(self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object) -> None:
@@ -155,62 +165,80 @@ class Screen:
         self.introduce_data(data)
         for sentence in data.get("reading") or ():
             self.row("read", sentence)
-        self.introduce_search(config, f", on {device}")
+        self.introduce_search(config, self.texts("screen.search.device", device=device))
         self.row("folder", folder)
         for notice in data["notices"]:
             self.row("notice", notice)
 
     def introduce_search(self, config: "StudyConfig", more: str = "") -> None:
         """Print how it is searched."""
+        texts = self.texts
         budget = config.budget
         search = config.search
-        patience = f" (patience {budget.patience})" if budget.patience else ""
-        trials = counted(search.trials, "trial")
-        amount = counted(budget.amount, budget.unit.removesuffix("s"))
-        by = f"sampler {search.sampler}, pruner {search.pruner}, seed {config.study.seed}"
-        self.row("search", f"{trials} of {amount}{patience}, {by}{more}")
-        for sentence in _first_and_last(config, self.metric):
+        line = texts(
+            "screen.search.line",
+            trials=texts.count("trial", search.trials),
+            amount=texts.count(budget.unit.removesuffix("s"), budget.amount),
+            patience=texts("screen.search.patience", evaluations=budget.patience) if budget.patience else "",
+            sampler=search.sampler,
+            pruner=search.pruner,
+            seed=config.study.seed,
+        )
+        self.row("search", line + more)
+        for sentence in _first_and_last(config, self.metric, texts):
             self.row("", sentence)
         for notice in config.notices:
             self.row("notice", notice)
         if search.objectives:
-            better = {"maximize": "higher", "minimize": "lower"}
-            named = [f"{name} ({better[OBJECTIVES[name].direction]} is better)" for name in search.objectives]
-            self.row("objectives", f"{', '.join(named)}; the first is tracked and chooses the best")
+            named = [self._objective(name) for name in search.objectives]
+            self.row("objectives", texts("screen.search.objectives", names=", ".join(named)))
+
+    def _objective(self, name: str) -> str:
+        """Return an objective and which of its values are better."""
+        better = {"maximize": "higher", "minimize": "lower"}[OBJECTIVES[name].direction]
+        return self.texts(f"search.foreign_study.{better}_of_several", metric=self.texts.word(name))
 
     def introduce_data(self, data: Mapping[str, Any]) -> None:
         """Print the data set: its task, its inputs, its rows."""
-        rows = ", ".join(f"{count:,} {part}" for part, count in data["rows"].items())
-        shape = " × ".join(map(str, data["shape"]))
+        texts = self.texts
+        parts = [
+            texts("screen.data.part", count=f"{count:,}", part=texts.word(part)) for part, count in data["rows"].items()
+        ]
+        classes = ""
         if data["classes"] and data["outputs"] > 1:
-            classes = f" into {data['outputs']} classes"
+            classes = texts("screen.data.classes", count=data["outputs"])
         elif data.get("labels"):
-            classes = f" with {data['outputs']} labels"
-        else:
-            classes = ""
-        self.row("data", f"{data['title']}: {data['task']}{classes}, inputs {shape}, rows {rows}")
+            classes = texts("screen.data.labels", count=data["outputs"])
+        shape = " × ".join(map(str, data["shape"]))
+        task = texts.word(data["task"])
+        line = texts(
+            "screen.data.line", title=data["title"], task=task, classes=classes, shape=shape, rows=", ".join(parts)
+        )
+        self.row("data", line)
 
     def conclude(self, record: "StudyRecord", page: object) -> None:
         """Print the selected model and why it was selected, its scores and where the report is."""
         record = of_completed_runs(record)
         result = record.result
         best = record.trials[record.result["trial"]]
-        metric = MetricFormat.of(record)
+        texts = self.texts
+        metric = MetricFormat.of(record, texts)
         shape = result["architecture"]
-        layers = "a network of your own"
+        layers = texts("screen.result.own_network")
         if shape:
-            layers = network(shape["widths"], shape["activation"])
-        size = counted(result["parameters"], "parameter")
-        self.row("winner", f"trial {best.number} of {all_trials(record)}: {layers}; {size}")
+            layers = network(shape["widths"], shape["activation"], texts)
+        size = texts.count("parameter", result["parameters"])
+        trials = all_trials(record, texts)
+        self.row("winner", texts("screen.result.winner", trial=best.number, trials=trials, layers=layers, size=size))
         self.row("", ", ".join(f"{name} {short(value)}" for name, value in best.params.items()))
-        self.row("selected", of_trials(record.selected.trials))
-        self._more(why(result.get("choice"), metric))
-        self._more(trained_on(result))
-        self._more(certainty(record))
-        self.row("validation", _validated(record, metric))
-        self.row("test", _tested(record.selected.test, metric))
-        self._more(few_test_rows(record))
-        self._more(uses_of_test_rows(record.selected.looks))
+        self.row("selected", of_trials(record.selected.trials, texts))
+        self._more(why(result.get("choice"), metric, texts))
+        self._more(trained_on(result, texts))
+        self._more(certainty(record, texts))
+        self.row("validation", _validated(record, metric, texts))
+        self.row("test", _tested(record.selected.test, metric, texts))
+        self._more(few_test_rows(record, texts))
+        self._more(uses_of_test_rows(record.selected.looks, texts))
         self._baseline(record, metric)
         self.row("report", page)
 
@@ -224,9 +252,11 @@ class Screen:
         both = beside(record)
         if both is None:
             return
-        value = f"{metric.name} {metric.text(both.baseline)}"
-        self.row("baseline", f"{value} on the same {both.rows} rows, {always(record)}")
-        warning = baseline_warning(record, metric)
+        texts = self.texts
+        rows = texts(f"search.rows.{both.rows}")
+        value = metric.named_text(both.baseline)
+        self.row("baseline", texts("screen.result.baseline", value=value, rows=rows, always=always(record, texts)))
+        warning = baseline_warning(record, metric, texts)
         if warning:
             self.row("caution", warning)
 
@@ -274,12 +304,16 @@ class Screen:
         return self.console.width if self.console.is_terminal else None
 
     def row(self, head: str, text: object) -> None:
-        """Print a line with its head; on a terminal what does not fit goes on below the text."""
-        self._print_wrapped(set_cell_size(head, max(HEAD, cell_len(head))), str(text))
+        """Print a line with its head, both in the screen's language where it has them; what does not fit on a terminal goes on below."""
+        head = self._head(head)
+        self._print_wrapped(set_cell_size(head, max(HEAD, cell_len(head))), self.texts.word(str(text)))
+
+    def _head(self, head: str) -> str:
+        return self.texts.get(f"screen.head.{head.replace(' ', '_')}", head)
 
     def command(self, head: str, line: str) -> None:
         """Print a command with its head; it is not wrapped, so that it can be pasted."""
-        self.console.print(f"{set_cell_size(head, HEAD)}{printable(line)}")
+        self.console.print(f"{set_cell_size(self._head(head), HEAD)}{printable(line)}")
 
     def paragraph(self, text: object) -> None:
         """Print a sentence from the left edge."""
@@ -328,52 +362,62 @@ class LogHandler(logging.Handler):
             self.screen.row("engine", record.getMessage())
 
 
-def _first_and_last(config: "StudyConfig", metric: str) -> Iterator[str]:
+def _first_and_last(config: "StudyConfig", metric: str, texts: Texts) -> Iterator[str]:
     """Yield how a search begins, and what ends it or a trial early."""
     search = config.search
     if isinstance(search.start, str):
-        yield f"the first trial is the best one of study {shown(search.start)}"
+        yield texts("screen.search.start_study", name=shown(search.start))
     elif search.start:
-        yield f"the first trials, what is left out being known-good: {'; '.join(map(_settings, search.start))}"
+        settings = "; ".join(_settings(given, texts) for given in search.start)
+        yield texts("screen.search.start_settings", settings=settings)
     ends = []
     if search.patience:
-        ends.append(f"{counted(search.patience, 'trial')} brought no better {metric}")
+        trials = texts.count("trial", search.patience)
+        ends.append(texts("screen.search.end_patience", trials=trials, metric=texts.word(metric)))
     if search.target_value is not None:
-        ends.append(f"{metric} reached {search.target_value:g}")
+        value = f"{search.target_value:g}"
+        ends.append(texts("screen.search.end_target", metric=texts.word(metric), value=value))
     if ends:
-        yield f"begins no trial once {' or '.join(ends)}, up to search.lag = {counted(search.lag, 'trial')} later"
+        either = texts("screen.search.or").join(ends)
+        yield texts("screen.search.ends", ends=either, lag=texts.count("trial", search.lag))
     if config.training.max_seconds:
-        yield f"{TIME_LIMIT.format(seconds=f'{config.training.max_seconds:g}')}"
+        yield texts("screen.search.time_limit", seconds=f"{config.training.max_seconds:g}")
 
 
-def _settings(given: Mapping[str, Any]) -> str:
+def _settings(given: Mapping[str, Any], texts: Texts) -> str:
     """Return settings of a trial as text."""
-    return ", ".join(f"{name} {shown(value)}" for name, value in given.items()) or "all known-good"
+    settings = ", ".join(f"{name} {shown(value)}" for name, value in given.items())
+    return settings or texts("screen.search.known_good")
 
 
-def _validated(record: "StudyRecord", metric: MetricFormat) -> str:
+def _validated(record: "StudyRecord", metric: MetricFormat, texts: Texts) -> str:
     """Return the selected model's mean over fresh seeds beside the search's best value, or that value if there is no mean."""
     result = record.result
     mean = record.selected.mean
-    trials = usable_trials(record)
+    trials = usable_trials(record, texts)
     if not mean:
         best = (result.get("search") or {}).get("value", result["validation"])
-        return (
-            f"{metric.name} {metric.text(best)} (the search's best of {trials}; the best of many tends to be too good)"
-        )
-    intervals = mean_intervals(record)
+        return texts("screen.result.best_of", value=metric.named_text(best), trials=trials)
+    intervals = mean_intervals(record, texts)
     ends = f", {intervals}" if intervals else ""
-    failed = winner_failed(record)
+    failed = winner_failed(record, texts)
     lost = f", {failed}" if failed else ""
-    fresh = f"{metric.name} {metric.text(mean.value)} on fresh seeds (mean of {mean.count}{lost}{ends})"
-    best = metric.text(result["search"]["value"])
-    return f"{fresh}; the search's best was {best} (best of {trials}, {luck(result, metric)})"
+    return texts(
+        "screen.result.mean",
+        value=metric.named_text(mean.value),
+        runs=mean.count,
+        more=lost + ends,
+        best=metric.text(result["search"]["value"]),
+        trials=trials,
+        luck=luck(result, metric, texts),
+    )
 
 
-def _tested(test: "Score | None", metric: MetricFormat) -> str:
+def _tested(test: "Score | None", metric: MetricFormat, texts: Texts) -> str:
     if not test:
-        return "no test rows were held out: nothing unbiased is known"
+        return texts("screen.result.untested")
+    rows = texts.count("row", test.count or 0)
     ends = ""
     if test.low is not None:
-        ends = f"95 % interval over rows {metric.between(test.low, test.high)}, "
-    return f"{metric.name} {metric.text(test.value)} ({ends}{rows_text(test.count)})"
+        ends = texts("screen.result.over_rows", interval=metric.between(test.low, test.high)) + ", "
+    return texts("screen.result.test", value=metric.named_text(test.value), interval=ends, rows=rows)

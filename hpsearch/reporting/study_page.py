@@ -407,7 +407,7 @@ def _columns(record: StudyRecord, texts: Texts) -> pieces.Section | None:
     body = [[visible(texts.word(str(column.get(key) or "")), 200) for key in keys] for column in columns[:MOST_COLUMNS]]
     contents: list[Any] = [
         pieces.Paragraph(texts("search.columns.introduction"), "ask"),
-        pieces.Bullets([visible(line, 300) for line in record.data.get("reading") or []]),
+        pieces.Bullets([visible(texts.word(str(line)), 300) for line in record.data.get("reading") or []]),
         pieces.PageTable(head, body, head[2:3], label=title),
     ]
     more = len(columns) - MOST_COLUMNS

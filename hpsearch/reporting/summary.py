@@ -66,7 +66,8 @@ def _task(record: StudyRecord, texts: Texts) -> str:
     if texts.has(f"search.task.{task}"):
         sentences = [texts(f"search.task.{task}", classes=number(data.get("outputs")))]
     if data.get("task_reason"):
-        sentences.append(f"{sentence(visible(data['task_reason'], 300)).rstrip('.')}.")
+        reason = texts.word(str(data["task_reason"]))
+        sentences.append(f"{sentence(visible(reason, 300)).rstrip('.')}.")
     head_and_loss = _head_and_loss(record, texts)
     if head_and_loss:
         sentences.append(head_and_loss)

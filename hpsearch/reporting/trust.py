@@ -121,7 +121,7 @@ def mean_remark(record: StudyRecord, seeds: str, failed: str, texts: Texts) -> s
 
 def mean_intervals(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Return the 95 % intervals of the selected model's mean on validation rows, over seeds and over rows, as far as they are known."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     found: list[str] = []
     scores = {"over_seeds": record.selected.mean, "over_rows": record.selected.over_rows}
     for over, score in scores.items():
@@ -222,7 +222,7 @@ def few_test_rows(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     if test is None or not test.count or test.count >= FEW_ROWS or not by_bootstrap:
         return ""
     rows = texts.count("row", test.count)
-    return texts("search.warning.few_test_rows", rows=rows, enough=FEW_ROWS, metric=MetricFormat.of(record).name)
+    return texts("search.warning.few_test_rows", rows=rows, enough=FEW_ROWS, metric=MetricFormat.of(record, texts).name)
 
 
 def _unfinished(record: StudyRecord, texts: Texts) -> str:

@@ -39,7 +39,7 @@ def contestants(rivals: Sequence[str] = (), variants: Sequence[str] = ()) -> dic
     found: dict[str, Contestant] = {OURS: partial(_ours, settings="")}
     for settings in variants:
         found[f"{OURS} {settings}"] = partial(_ours, settings=settings)
-    for name in ("linear", "linear, scaled", "MLP, scaled", "boosting"):
+    for name in ("linear", "linear, scaled", "MLP", "MLP, scaled", "boosting"):
         found[name] = partial(_of_scikit_learn, name=name)
     for name in rivals:
         found[name] = look_up(RIVALS, name, "rival")()
@@ -49,7 +49,9 @@ def contestants(rivals: Sequence[str] = (), variants: Sequence[str] = ()) -> dic
 def _ours(division: Division, seed: int, settings: str) -> Array:
     """Return the predictions of the model that a study of this table selects."""
     metric = "r2" if division.regression else "accuracy"
-    given = [tuple(pair.split("=", 1)) for pair in settings.split()]
+    given: list[tuple[str, Any]] = [
+        (key, value) for key, _, value in (pair.partition("=") for pair in settings.split())
+    ]
     overrides = [("data.name", division.name), ("study.seed", seed), ("search.metric", metric), *given]
     config = read_config(find_study("table"), overrides)
     frame = pd.concat([division.learn, division.test], ignore_index=True)

@@ -54,10 +54,10 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def screen_of(width: int) -> tuple[Screen, io.StringIO]:
+def screen_of(width: int, language: str = "en") -> tuple[Screen, io.StringIO]:
     """Return a screen on a terminal of so many columns, and what it prints."""
     printed = io.StringIO()
-    screen = Screen("")
+    screen = Screen("", Texts(language))
     screen.console = Console(
         highlight=False, markup=False, soft_wrap=True, width=width, file=printed, force_terminal=True, color_system=None
     )
@@ -66,8 +66,8 @@ def screen_of(width: int) -> tuple[Screen, io.StringIO]:
 
 def shown_study(record: StudyRecord, width: int, language: str = "en") -> list[str]:
     """Return the lines of `show` on a terminal of so many columns."""
-    screen, printed = screen_of(width)
-    show_study(screen, StoredStudy(record, running=False, ended=0.0), Texts(language))
+    screen, printed = screen_of(width, language)
+    show_study(screen, StoredStudy(record, running=False, ended=0.0))
     return printed.getvalue().splitlines()
 
 
@@ -76,10 +76,27 @@ def test_a_run_ends_with_what_to_type_next(reports: Path, capsys: pytest.Capture
     assert main(["run", "iris", "--reports", str(reports), *QUICK]) == 0
     lines = capsys.readouterr().out.splitlines()
     last = lines[lines.index("") + 1 :]
-    assert [line.removeprefix("next").split()[3] for line in last] == ["open", "show", "predict", "refit"]
+    assert [line.removeprefix("next").split()[3] for line in last] == ["open", "show", "predict"]
     for line in last:
         words = shlex.split(line.removeprefix("next"), comments=True)[3:]
         assert parser(words[0]).parse_args(words).reports == str(reports)
+
+
+def test_a_run_in_korean(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --lang ko what a run prints, its report and the commands that it proposes are Korean; the English page stays."""
+    assert main(["run", "iris", "--reports", str(reports), *QUICK, "--lang", "ko"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    page = reports / "iris" / "report.ko.html"
+    assert f"보고서     {page}" in lines
+    assert '<html lang="ko">' in page.read_text(encoding="utf-8")
+    assert '<html lang="en">' in (reports / "iris" / "report.html").read_text(encoding="utf-8")
+    for line in lines[lines.index("") + 1 : -1]:  # all but refit, which speaks English
+        words = shlex.split(line.removeprefix("다음"), comments=True)[3:]
+        assert parser(words[0]).parse_args(words).lang == "ko"
+    assert main(["open", "iris", "--reports", str(reports), "--no-browser", "--lang", "ko"]) == 0
+    assert capsys.readouterr().out == f"report {page}\n"
+    assert main(["check", "iris", "--lang", "ko"]) == 0
+    assert "행: 학습" in capsys.readouterr().out
 
 
 def test_studies_are_listed(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +156,7 @@ def test_next_commands_are_not_broken(tmp_path: Path) -> None:
     for reports, explained in ((REPORTS, True), ("a/rather/long/path/to/the/folder/of/reports", False)):
         screen, printed = screen_of(80)
         words = folder_words("digits-at-night", "digits-at-night", Path(reports))
-        show_next(screen, words, words, tmp_path, Texts())
+        show_next(screen, words, words, tmp_path)
         lines = printed.getvalue().splitlines()
         assert len(lines) == 2
         assert all(("#" in line) == explained for line in lines)

@@ -1,6 +1,7 @@
 """Where the output goes: a terminal that obeys control characters, a pipe that takes bytes, an encoding of few characters."""
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_too_little_address_space(
         program.run()
 
 
-@pytest.mark.skipif(not hasattr(platforms.os, "geteuid"), reason="no owners of files here")
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no owners of files here")
 def test_folders_that_others_can_write_to(tmp_path: Path) -> None:
     """A folder that everybody can write to is seen, and one that has such a folder in it; a private one is not."""
     own = tmp_path / "own"

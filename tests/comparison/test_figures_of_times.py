@@ -10,7 +10,7 @@ import pytest
 from hpsearch.comparison.analysis.times import times as arm_times
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure, tuning
 from hpsearch.comparison.figures.appearance import gap_texts, interval, regime_color, regime_name, target_text
-from hpsearch.comparison.figures.figure import batch_axis, power_axis
+from hpsearch.comparison.figures.figure import marks_axis, power_axis
 from hpsearch.reporting.figures.style import DARK, LIGHT
 from hpsearch.reporting.locales import Texts, sentences
 from hpsearch.statistics import Estimate
@@ -354,11 +354,11 @@ def test_regimes_look_the_same_everywhere() -> None:
 def test_axes_show_batch_sizes_that_there_are() -> None:
     """Ticks are batch sizes of the data, the ends among them, and no more than fit; powers of ten cover what is switched to."""
     sizes = [2**k for k in range(17)]
-    ticks = batch_axis(sizes, "")["tickvals"]
+    ticks = marks_axis(sizes, "")["tickvals"]
     assert set(ticks) <= set(sizes)
     assert (ticks[0], ticks[-1]) == (1, 65536)
     assert len(ticks) <= 10
-    assert batch_axis([1, 4, 16], "")["tickvals"] == [1, 4, 16]
+    assert marks_axis([1, 4, 16], "")["tickvals"] == [1, 4, 16]
     axis = power_axis("")
     assert [round(log10(tick)) for tick in axis["tickvals"]] == list(range(-12, 13))
     assert "10⁻⁶" in axis["ticktext"]

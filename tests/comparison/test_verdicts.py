@@ -387,6 +387,25 @@ def without_the_way(arm: ArmRecord) -> ArmRecord:
     return replace(arm, fastest=replace(arm.fastest, measured=measured))
 
 
+def test_runs_that_stopped_at_the_target_were_not_measured_after_it() -> None:
+    """Six runs of each end that were measured up to the target alone say nothing of what comes after it, and are counted as none."""
+    record = every(stopping_there, base())
+    for verdict in verdicts(record):
+        if verdict.claim in ("stable", "unsteady"):
+            assert (verdict.judgement, verdict.reason) == ("thin", "unmeasured")
+            assert (verdict.values["measured_one"], verdict.values["measured_full"]) == (0, 0)
+
+
+def stopping_there(arm: ArmRecord) -> ArmRecord:
+    """The arm as it was measured where runs stop at the target."""
+    assert arm.fastest is not None
+    measured = {
+        seed: {**run, "variability": {"before": run["variability"]["before"]}}
+        for seed, run in arm.fastest.measured.items()
+    }
+    return replace(arm, fastest=replace(arm.fastest, measured=measured))
+
+
 @pytest.mark.parametrize("key", FULL_LIMITS)
 def test_each_limit_leaves_less_of_a_claim(key: str) -> None:
     """What would hold, or with a condition, is no more than a hint (on one division: a condition), and the page says why."""

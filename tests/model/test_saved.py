@@ -168,7 +168,7 @@ def test_a_wrong_description_is_refused(change: dict[str, object], said: str, tm
     assert said in refused(tmp_path)
 
 
-WRONG_COLUMNS = {
+WRONG_COLUMNS: dict[str, tuple[dict[str, object], str]] = {
     "scale of zero": ({"scale": [0.0]}, "divided by 0.0"),
     "scale below zero": ({"scale": [-1.0]}, "divided by -1.0"),
     "no number": ({"scale": ["1"]}, "standardised by '1'"),

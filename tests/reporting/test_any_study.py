@@ -319,4 +319,4 @@ def test_settings_and_data_that_objective_keeps_make_the_full_page(tmp_path: Pat
 def test_what_is_no_study_is_told() -> None:
     """A name or a path is no study: the message says what to give."""
     with pytest.raises(UserError, match=r"no Optuna study. Give one \(optuna.load_study"):
-        hpsearch.report("mine")  # type: ignore[arg-type]
+        hpsearch.report("mine")

@@ -10,9 +10,11 @@ import pytest
 from hpsearch.reporting import page
 from hpsearch.reporting.figures import DARK, FIGURES, LIGHT
 from hpsearch.reporting.figures.axes import staggered
+from hpsearch.reporting.figures.bands import TOP, density, parts_of, quartiles_of
 from hpsearch.reporting.figures.points import Heights, thin
 from hpsearch.reporting.figures.style import color, label, log_ticks, tick_text
 from hpsearch.reporting.formatting import MetricFormat
+from hpsearch.reporting.ranking import hyperparameters, ranked
 from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.tables import TABLES, frames
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -102,6 +104,8 @@ def test_hostile_names_are_escaped_in_every_figure() -> None:
     tables = frames(record)
     for row in FIGURES.values():
         figure = row.draw(tables, record)
+        if figure is not None and figure.layout.meta:  # a brush's names are compared with cells, never shown
+            figure.layout.meta = {key: value for key, value in figure.layout.meta.items() if key != "brush"}
         assert figure is None or "<a href" not in figure.to_json().replace("\\u003c", "<"), row.name
 
 
@@ -122,16 +126,99 @@ def test_curves_that_are_not_finite_leave_gaps() -> None:
     assert "NaN" not in html[html.index('id="figures"') : html.index('id="dark"')]
 
 
-def test_figures_thin_out_and_say_so() -> None:
-    """Of 1,500 trials the single points are thinned, the best ones kept, and a note says how many are drawn."""
-    record = study(1500)
+@pytest.fixture(scope="module")
+def crowd() -> StudyRecord:
+    """A study of so many trials that figures draw bands."""
+    return study(1500, pruned_share=0.45)
+
+
+def tables_of(record: StudyRecord) -> Any:
+    """The tables of a large study, those that take long from a few of its trials."""
     few = frames(replace(record, trials=record.trials[:19]))
-    tables = {**few, "progress": TABLES["progress"].build(record, few)}
-    figure = FIGURES["history"].draw(tables, record)
+    return {**few, "progress": TABLES["progress"].build(record, few)}
+
+
+@pytest.mark.parametrize("name", ["history", "axes", "size"])
+def test_many_trials_are_a_band_and_the_best_ten(name: str, crowd: StudyRecord) -> None:
+    """Of 1,500 trials the middle half and the ten best are drawn, whose values are the quartiles of the usable ones, and a note counts."""
+    figure = FIGURES[name].draw(tables_of(crowd), crowd)
     assert figure is not None
-    assert re.match(r"[\d,]+ of 1,500 trials are drawn", figure.layout.meta["thinned"])
-    points = [trace for trace in figure.data if trace.mode == "markers" and trace.name != "selected"]
-    assert sum(len(trace.y) for trace in points) <= 1000
+    best = [
+        trace
+        for trace in figure.data
+        if trace.mode == "markers" and trace.name not in ("selected", "best of the search")
+    ]
+    panels = len(hyperparameters(crowd)) if name == "axes" else 1
+    assert 0 < sum(len(trace.y) for trace in best) <= TOP * panels
+    assert sum(trace.fill == "tonexty" for trace in figure.data) >= 1
+    note = f"{figure.layout.meta.get('note') or ''}{figure.layout.meta.get('thinned') or ''}"
+    if name != "size":  # which draws usable trials alone
+        assert f"{sum(trial.failed for trial in crowd.trials):,} failed" in note
+    assert "the points are the ten best" in note
+    assert sum(len(trace.x or ()) for trace in figure.data) < 4000
+
+
+def test_a_band_holds_the_middle_half_of_each_part(crowd: StudyRecord) -> None:
+    """Half of the usable trials of each part of the search lie in the history's band."""
+    usable = sorted(ranked(crowd), key=lambda trial: trial.number)
+    parts = parts_of(usable)
+    assert [trial for part in parts for trial in part] == usable
+    low, middle, high = quartiles_of(parts)
+    for part, bottom, between, top in zip(parts, low, middle, high, strict=True):
+        inside = [trial for trial in part if trial.value is not None and bottom <= trial.value <= top]
+        assert len(inside) == pytest.approx(len(part) / 2, abs=2)
+        assert bottom <= between <= top
+
+
+def test_many_combinations_are_densities(crowd: StudyRecord) -> None:
+    """Parallel coordinates of many trials have an area for all and for the best tenth on each axis, and ten lines."""
+    figure = FIGURES["parallel"].draw(tables_of(crowd), crowd)
+    assert figure is not None
+    areas = [trace for trace in figure.data if trace.fill == "toself"]
+    assert [trace.name for trace in areas] == ["all usable trials", "best tenth"]
+    for trace in areas:
+        assert trace.x.count(None) == len(hyperparameters(crowd)) + 1
+    lines = next(trace for trace in figure.data if trace.name == f"the best {TOP}")
+    assert lines.x.count(None) == TOP
+
+
+def test_a_density_is_a_histogram() -> None:
+    """The outline's widths are the counts of the bins, the longest one as wide as was asked."""
+    heights = [0.05] * 3 + [0.55] * 6
+    x, y = density(heights, 2.0, 0.5, (0.0, 1.0))
+    widths = {
+        round(low, 2): far - 2.0 for low, far in zip(y[1:-2:2], x[1:-2:2], strict=True) if low is not None and far
+    }
+    assert widths[0.55] == pytest.approx(0.5)
+    assert widths[0.05] == pytest.approx(0.25)
+    assert sum(width > 0 for width in widths.values()) == 2
+
+
+def test_the_axes_fit_the_better_half() -> None:
+    """The worst trials stretch neither the size's axis nor the learning curves', and those that end outside are counted."""
+    record = study(64)
+    poor = sorted((trial for trial in ranked(record)), key=lambda trial: trial.value or 0.0)[:4]
+
+    def worse(trial: TrialRecord) -> TrialRecord:
+        if trial not in poor or trial.history is None:
+            return trial
+        history = replace(trial.history, metric=tuple(0.2 for _ in trial.history.metric))
+        return replace(trial, value=0.2, history=history)
+
+    spoiled = replace(record, trials=tuple(map(worse, record.trials)))
+    tables = frames(spoiled)
+    for name in ("size", "curves"):
+        figure = FIGURES[name].draw(tables, spoiled)
+        assert figure is not None
+        assert figure.layout.yaxis.range[0] > 0.6
+        edge = figure.layout.meta["edge"]
+        assert edge
+    assert "that ended below the axis" in edge
+
+
+def test_trials_are_thinned_and_the_best_kept(crowd: StudyRecord) -> None:
+    """Of many trials at most so many are taken, and the best is among them."""
+    record = crowd
     metric = MetricFormat.of(record)
     kept = thin(list(record.trials), 100, metric)
     assert len(kept) <= 100
@@ -174,14 +261,15 @@ def test_what_lies_beyond_the_scale_has_its_own_mark(maximize: bool) -> None:
     for name in ("history", "axes"):
         figure = FIGURES[name].draw(tables, record)
         assert figure is not None
-        beyond = next(trace for trace in figure.data if trace.name == "off the scale")
+        beyond = [trace for trace in figure.data if trace.name == "off the scale"]
         failed = next(trace for trace in figure.data if trace.name.startswith("diverged"))
-        assert (beyond.marker.symbol, failed.marker.symbol) == (f"triangle-{'down' if maximize else 'up'}-open", "x")
-        numbers = {int(number) for text in beyond.text for number in re.findall(r"<b>trial (\d+)", text)}
+        symbols = {trace.marker.symbol for trace in beyond}
+        assert (symbols, failed.marker.symbol) == ({f"triangle-{'down' if maximize else 'up'}-open"}, "x")
+        numbers = {number for trace in beyond for number in trace.customdata}
         inside = [abs(t.value or 0.0) for t in made if t.number not in numbers and t.outcome != "diverged"]
         assert numbers >= {0, 1, 2}
         assert all(abs(made[n].value or 0.0) < min(inside) and made[n].outcome != "diverged" for n in numbers)
-        note = f"{figure.layout.meta.get('note', '')}{figure.layout.meta['thinned']}"
+        note = figure.layout.meta["edge"]
         assert (
             f"On the {'lower' if maximize else 'upper'} edge: 5 trials that failed and {len(numbers)} trials whose"
             in note
@@ -201,10 +289,11 @@ def test_the_band_of_learning_curves_lies_on_the_scale() -> None:
     figure = FIGURES["curves"].draw(frames(record), record)
     assert figure is not None
     low, high = figure.layout.yaxis.range
-    late = [y for trace in figure.data for x, y in zip(trace.x, trace.y, strict=True) if x > 0.2]
-    assert low < min(late) < 0.65
+    lines = [trace for trace in figure.data if trace.visible is not False and str(trace.name).startswith("trial")]
+    late = [y for trace in lines for x, y in zip(trace.x, trace.y, strict=True) if x > 0.2]
+    assert low < min(late)
     assert max(late) < high
-    assert "some begin below it" in figure.layout.meta["note"]
+    assert "some begin below it" in figure.layout.meta["edge"]
 
 
 def test_labels_of_choices_are_staggered_where_they_would_touch() -> None:

@@ -109,7 +109,7 @@ def history(random: Random, value: float, rate: float, batch: Any, count: int = 
     return run
 
 
-def _trial(number: int, random: Random, params: dict[str, Any], rung: float) -> TrialRecord:
+def _trial(number: int, random: Random, params: dict[str, Any], rung: float, pruned_share: float = 1.0) -> TrialRecord:
     architecture = Architecture(64, (params["width"],) * params["depth"], 10)
     value = max(0.1, min(0.996, quality(params) + random.gauss(0, 0.004)))
     base = TrialRecord(number, "complete", params, parameters=architecture.parameters, started=0.0)
@@ -117,7 +117,7 @@ def _trial(number: int, random: Random, params: dict[str, Any], rung: float) -> 
         detail = f"diverged at update {random.randint(20, 900)} (loss = nan)"
         curve = history(random, 0.3, 0.1, params["batch_size"], random.randint(1, 6))
         return replace(base, outcome="diverged", detail=detail, value=0.0, history=curve, seconds=1.0)
-    pruned = number > 8 and value < rung
+    pruned = number > 8 and value < rung and (pruned_share == 1.0 or random.random() < pruned_share)
     curve = history(
         random, value, min(1.0, params["learning_rate"] * 30), params["batch_size"], 10 if pruned else EVALUATIONS
     )
@@ -135,8 +135,8 @@ def _trial(number: int, random: Random, params: dict[str, Any], rung: float) -> 
     )
 
 
-def trials(count: int, seed: int = 0, places: int = 4) -> tuple[TrialRecord, ...]:
-    """Return `count` ended trials, run `places` at a time."""
+def trials(count: int, seed: int = 0, places: int = 4, pruned_share: float = 1.0) -> tuple[TrialRecord, ...]:
+    """Return `count` ended trials, run `places` at a time; of those below the median so large a share is pruned."""
     random = Random(seed)  # noqa: S311 - no secret is drawn
     free_from = [0.0] * places
     made: list[TrialRecord] = []
@@ -144,7 +144,7 @@ def trials(count: int, seed: int = 0, places: int = 4) -> tuple[TrialRecord, ...
         usable = best_first(made)
         near = dict(usable[0].params) if usable and number > 15 and random.random() < 0.6 else None
         rung = value_of(usable[len(usable) // 2]) if usable else 0.0
-        trial = _trial(number, random, draw(random, near), rung)
+        trial = _trial(number, random, draw(random, near), rung, pruned_share)
         place = free_from.index(min(free_from))
         made.append(replace(trial, started=free_from[place]))
         free_from[place] += (trial.seconds or 0.0) + 0.3
@@ -207,9 +207,9 @@ def settings(name: str, count: int) -> dict[str, Any]:
     }
 
 
-def study(count: int = 64, seed: int = 0, name: str = "digits") -> StudyRecord:
+def study(count: int = 64, seed: int = 0, name: str = "digits", pruned_share: float = 1.0) -> StudyRecord:
     """Return a finished study of `count` trials; without a usable trial it has no result."""
-    made = trials(count, seed)
+    made = trials(count, seed, pruned_share=pruned_share)
     usable = [trial for trial in made if trial.state == "complete" and trial.outcome != "diverged"]
     best = max(usable, key=lambda trial: trial.value or 0.0) if usable else None
     return StudyRecord(

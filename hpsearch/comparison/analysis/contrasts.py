@@ -148,9 +148,7 @@ def phase(record: ComparisonRecord, unit: str) -> Phase | None:
     one, full, divisions = seed_pairs(record, deviations[1], deviations[record.rows])
     if len(one) < ENOUGH:
         return None
-    ratio = with_luck(
-        paired_ratio(one, full, divisions), LEAST
-    )  # another learning rate would move the loss in other steps
+    ratio = with_luck(paired_ratio(one, full, divisions), LEAST)  # another rate would move the loss in other steps
     common = sorted(set.intersection(*(set(seeds) for seeds in deviations.values() if len(seeds) >= ENOUGH)))
     sizes = sorted(size for size, seeds in deviations.items() if len(seeds) >= ENOUGH)
     rows = [[log2(deviations[size][seed]) for size in sizes] for seed in common]

@@ -6,7 +6,7 @@ from hpsearch.comparison.analysis.contrasts import Phase, at_edge, of_first, ref
 from hpsearch.comparison.analysis.judgement import ENOUGH_SEEDS, Answer, Judgement, Limit
 from hpsearch.comparison.analysis.measured import measured_runs
 from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, times
-from hpsearch.storage import ComparisonRecord
+from hpsearch.storage import ArmRecord, ComparisonRecord
 
 DIVISIONS = 5  # of the rows, from which other data are among what varied
 
@@ -26,8 +26,13 @@ def measured_lacking(record: ComparisonRecord) -> Answer:
     missing = _missing(record, [*arms, 2])
     if missing:
         return missing
-    runs = {"measured_one": len(measured_runs(arms[1])), "measured_full": len(measured_runs(arms[record.rows]))}
+    runs = {"measured_one": _measured_after(arms[1]), "measured_full": _measured_after(arms[record.rows])}
     return Answer(Judgement.THIN, "unmeasured", {**runs, "least_runs": ENOUGH})
+
+
+def _measured_after(arm: ArmRecord) -> int:
+    """Return how many runs were measured update by update after they had reached the target."""
+    return sum("updates" in run.get("variability", {}) for run in measured_runs(arm))
 
 
 def quality_lacking(record: ComparisonRecord) -> Answer:

@@ -39,18 +39,13 @@ Pitfall = tuple[str, dict[str, str]]  # the key of its sentence, and the values 
 
 
 def introduction(record: ComparisonRecord, texts: Texts) -> Iterator[str]:
-    """Say on which data what was compared, and when a run had reached the target."""
+    """Say on which data what was compared, or that the escape tests need none."""
     if not record.arms:
         if record.minima:
             yield texts("page.asked_minima")
         return
-    rows = row_counts(record)
-    yield texts(
-        "page.asked_data", title=data_title(record, 200), seeds=number(record.settings["compare"]["seeds"]), **rows
-    )
-    if record.target is not None:
-        chosen = "" if record.target_given else "_chosen"
-        yield texts(f"page.asked_target{chosen}", target=target_text(record, texts))
+    seeds = number(record.settings["compare"]["seeds"])
+    yield texts("page.asked_data", title=data_title(record, 200), seeds=seeds, **row_counts(record))
 
 
 def summary_remark(record: ComparisonRecord, texts: Texts) -> str:

@@ -82,10 +82,10 @@ def unit(cells: Any) -> str:
 
 def vanished(cells: Any, values: Array) -> Array:
     """Return which text cells [N] are numbers other than 0 whose float64 [N] is 0."""
-    zero = values == 0
-    if not zero.any():
-        return zero
-    return zero & matches(cells, TINY)
+    zero: Array = np.equal(values, 0)
+    if zero.any():
+        zero &= matches(cells, TINY)
+    return zero
 
 
 def missing(cells: Any) -> Array:

@@ -8,12 +8,16 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.reporting.figures.bands import CROWD, FEWEST, TOP, band_traces, parts_of, quartiles_of
 from hpsearch.reporting.figures.points import (
     BEYOND,
+    MOST_CATEGORIES,
     Heights,
     Look,
     Scale,
+    band_names,
     bold_trial,
+    crowd_note,
     rings,
     role_text,
     scale_meta,
@@ -37,6 +41,8 @@ POINTS = 4000  # in all panels together
 TICKS = 4  # of the metric's axis
 LOOKS = (("finished",) * 2, ("pruned",) * 2, ("diverged",) * 2, (BEYOND, "finished"), (BEYOND, "pruned"))
 LABELS = 229  # pixels that the narrowest panel of page.js leaves to the labels of its choices
+PARTS = 12  # of a panel's band
+BAR = 16  # pixels of the width of a bar that stands for many trials
 CHARACTER = 6  # pixels of a label's character, about
 
 
@@ -72,7 +78,8 @@ def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     if len(ended) < 2 or not names or not ranked(record):
         return None
     heights = Heights.common(record, texts)
-    trials = thin(ended, max(150, POINTS // len(names)), heights.metric)
+    crowd = len(ended) >= CROWD
+    trials = list(ranked(record)[:TOP]) if crowd else thin(ended, max(150, POINTS // len(names)), heights.metric)
     panels = [
         Panel(name, str(i + 1) if i else "", scale_of(name, record), heights, texts) for i, name in enumerate(names)
     ]
@@ -85,11 +92,16 @@ def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
         across, down = _place(i, len(panels))
         upright = value_axis(heights.metric, heights.ends, most=TICKS) | {"anchor": f"x{panel.tag}", "domain": down}
         layout |= {f"xaxis{panel.tag}": _below(panel) | {"domain": across}, f"yaxis{panel.tag}": upright}
-        for trace in _traces(panel, trials, record):
+        many = _crowd(panel, record) if crowd else ()
+        for trace in chain(many, _traces(panel, trials, record)):
             first = trace.legendgroup not in named  # each group of traces is once in the legend
-            figure.add_trace(trace.update(showlegend=first, xaxis=f"x{panel.tag}", yaxis=f"y{panel.tag}"))
+            figure.add_trace(
+                trace.update(showlegend=first and bool(trace.name), xaxis=f"x{panel.tag}", yaxis=f"y{panel.tag}")
+            )
             named.add(trace.legendgroup)
     notes = [thinned(len(trials), len(ended), texts)]
+    if crowd:
+        notes = [crowd_note(ended, heights, texts)]
     if len(hyperparameters(record)) > PANELS:
         notes.append(texts("search.figure.axes.first", panels=PANELS))
     meta = {"panels": len(names), "panel": PANEL, "thinned": " ".join(filter(None, notes))}
@@ -111,10 +123,46 @@ def _traces(panel: Panel, trials: Sequence[TrialRecord], record: StudyRecord) ->
         group = [trial for trial in having if panel.look(trial) == look]
         if group:
             yield _dots(panel, look, group)
+    if len(trials) <= TOP:  # the best of many
+        having = [trial for trial in record.trials if panel.name in trial.params]
     medians = _medians(panel, having)
     if medians is not None:
         yield medians
     yield from rings(record, panel.x, panel.heights, panel.texts)
+
+
+def _crowd(panel: Panel, record: StudyRecord) -> Iterator[go.Scatter]:
+    """Yield the middle half of the usable trials along a panel's axis: a band, or bars where the values are few."""
+    having = [trial for trial in ranked(record) if panel.name in trial.params]
+    positions = {panel.scale.position(trial.params[panel.name]) for trial in having}
+    if len(having) < 2 * FEWEST:
+        return
+    names = band_names(panel.texts)
+    if len(positions) <= MOST_CATEGORIES:
+        yield _bars(panel, having, names[0])
+        return
+    having.sort(key=lambda trial: panel.scale.position(trial.params[panel.name]))
+    parts = parts_of(having, PARTS)
+    x = [median(panel.scale.position(trial.params[panel.name]) for trial in part) for part in parts]
+    traces = band_traces(x, quartiles_of(parts), names)
+    for trace, group in zip(traces, ("band_edge", "band", "band_median"), strict=True):
+        yield trace.update(legendgroup=group)
+
+
+def _bars(panel: Panel, trials: Sequence[TrialRecord], name: str) -> go.Scatter:
+    """Return the middle half of each value's trials as one thick line; medians are drawn besides."""
+    by_position: dict[float, list[TrialRecord]] = {}
+    for trial in trials:
+        by_position.setdefault(panel.scale.position(trial.params[panel.name]), []).append(trial)
+    parts = {at: part for at, part in sorted(by_position.items()) if len(part) >= FEWEST}
+    low, _, high = quartiles_of(list(parts.values()))
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for at, bottom, top in zip(parts, low, high, strict=True):
+        x += [at, at, None]
+        y += [bottom, top, None]
+    line = {"color": LIGHT["band"], "width": BAR}
+    return go.Scatter(x=x, y=rounded(y), mode="lines", line=line, name=name, legendgroup="band", hoverinfo="skip")
 
 
 def _ends(panel: Panel) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from hpsearch.reporting.figures.bands import QUARTILES, band_traces
 from hpsearch.reporting.figures.points import Ends, bold_trial, mark_color, scale_of_axis, thin
 from hpsearch.reporting.figures.style import (
     LIGHT,
@@ -35,7 +36,6 @@ BEST = 5
 FEW = 5  # curves that a band needs
 POINTS = 4000  # of the other trials' curves, in all
 EARLY = 0.2  # share of the budget whose values may lie off the scale
-QUARTILES = (0.25, 0.5, 0.75)
 DOUBLED = 1.0  # relative change that is written as a factor
 
 
@@ -107,11 +107,12 @@ def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
     figure.update_xaxes(across(texts))
     ends, beyond = _span(leaders, quartiles, _last(frames, record) * budget, metric)
     figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
-    edge = ""
-    if beyond:
-        edge = texts(f"search.figure.curves.begin_{'below' if metric.maximize else 'above'}")
+    side = "below" if metric.maximize else "above"
+    edge = [texts(f"search.figure.curves.begin_{side}")] if beyond else []
+    if count := _ended_beyond(record, leaders, ends, metric):
+        edge.append(texts(f"search.figure.curves.ended_{side}", trials=texts.count("trial", count)))
     figure.add_trace(_others(record, leaders, budget))
-    return figure.update_layout(meta={"edge": edge, **_whole(figure, ends, metric)})
+    return figure.update_layout(meta={"edge": " ".join(edge), **_whole(figure, ends, metric)})
 
 
 def _whole(figure: go.Figure, ends: Ends, metric: MetricFormat) -> dict[str, Any]:
@@ -181,26 +182,21 @@ def _quartiles(frames: Frames, record: StudyRecord, leaders: Sequence[TrialRecor
 
 
 def _add_band(figure: go.Figure, quartiles: pd.DataFrame, budget: int, texts: Texts) -> None:
-    x = rounded((quartiles.index.astype(float) / budget).tolist())
-    low, middle, high = (rounded(quartiles[share_].tolist()) for share_ in QUARTILES)
-    quiet = {"x": x, "mode": "lines", "hoverinfo": "skip", "legendrank": 900}
-    figure.add_trace(go.Scatter(y=low, line={"width": 0, "color": LIGHT["pale"]}, showlegend=False, **quiet))
-    filled = {"fill": "tonexty", "fillcolor": LIGHT["band"], "line": {"width": 0, "color": LIGHT["band"]}}
-    figure.add_trace(go.Scatter(y=high, name=texts("search.figure.curves.others"), **filled, **quiet))
-    dashed = {"color": LIGHT["pruned"], "width": 1.5, "dash": "dash"}
-    figure.add_trace(go.Scatter(y=middle, name=texts("search.figure.curves.median"), line=dashed, **quiet))
+    x = (quartiles.index.astype(float) / budget).tolist()
+    names = (texts("search.figure.curves.others"), texts("search.figure.curves.median"))
+    figure.add_traces(band_traces(x, [quartiles[share_].tolist() for share_ in QUARTILES], names, legendrank=900))
 
 
 def _span(
     leaders: Sequence[TrialRecord], quartiles: pd.DataFrame | None, budget: float, metric: MetricFormat
 ) -> tuple[Ends, bool]:
-    """Return limits that hold all lines and the band after the first fifth of training, and whether something before lies beyond.
+    """Return limits that hold all lines and the better half of the others after the first fifth of training; whether curves begin beyond.
 
-    The beginning is far from the rest and would squeeze it.
+    The beginning is far from the rest and would squeeze it, as does the worse half of the trials.
     """
     curves = [pd.Series(trial.history.metric, trial.history.evaluation) for trial in leaders if trial.history]
     if quartiles is not None:
-        curves += [quartiles[share_] for share_ in QUARTILES]
+        curves += [quartiles[0.5], quartiles[0.75 if metric.maximize else 0.25]]
     points = pd.concat(curves)
     points = points[points.abs() < inf]
     if not len(points):
@@ -211,6 +207,14 @@ def _span(
     pad = 0.06 * (most - least) or max(abs(float(shown.iloc[0])) * 0.02, 1e-6)
     low, high = within((least - pad, most + pad), metric)
     return (low, high), bool(((points < low) | (points > high)).any())
+
+
+def _ended_beyond(record: StudyRecord, leaders: Sequence[TrialRecord], ends: Ends, metric: MetricFormat) -> int:
+    """Return how many of the other trials ended worse than the axis shows."""
+    drawn = {trial.number for trial in leaders}
+    worst = ends[0] if metric.maximize else ends[1]
+    others = [trial for trial in record.trials if trial.number not in drawn and _curve(trial) and not trial.failed]
+    return sum(trial.history is not None and metric.better(worst, trial.history.metric[-1]) for trial in others)
 
 
 def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:

@@ -9,18 +9,19 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from hpsearch.reporting.figures.bands import CROWD, TOP, band_traces, parts_of, quartiles_of
 from hpsearch.reporting.figures.points import (
     BEYOND,
     Heights,
     Look,
     add_scale,
+    band_names,
     bold_trial,
+    crowd_note,
     marked_trials,
     once_named,
     rings_of,
     role_text,
-    thin,
-    thinned,
     trial_labels,
     trial_points,
 )
@@ -32,7 +33,6 @@ from hpsearch.reporting.selection import usable_trials
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord
 
-MOST = 700
 FEW = 10  # ended trials, below which halves are not compared
 ENOUGH = 30  # ended trials, before a second half without progress says something
 UNITS = (("hours", 7200.0, 3600.0), ("minutes", 180.0, 60.0), ("seconds", 0.0, 1.0))  # name, used from, seconds
@@ -55,10 +55,13 @@ def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
     heights = Heights.common(record, texts)
     if not ranked(record) or len(valued) < 2:
         return None
-    trials = thin(valued, MOST, heights.metric)
+    crowd = len(valued) >= CROWD
+    trials = list(ranked(record)[:TOP]) if crowd else valued
     figure = blank(430, xaxis_title_text=texts("search.figure.history.trial_axis"))
     groups = _grouped(trials, heights)
     drawn = list(groups.values())
+    if crowd:
+        drawn = _add_band(figure, record, texts) + drawn
     names = {role: role_text(role, texts) for role in chain.from_iterable(groups)}
     for look, group in groups.items():
         points = trial_points(look, group, heights, names)
@@ -72,8 +75,18 @@ def history(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
     figure.add_trace(go.Scatter(mode="lines", name=texts("search.mark.best_so_far"), hoverinfo="skip", line=line))
     for trace, x, y in zip(figure.data, switch[0]["x"], switch[0]["y"], strict=True):
         trace.update(x=x, y=y)
-    meta = {"switch": switch, "thinned": thinned(len(trials), len(valued), texts)}
+    meta = {"switch": switch, "note": crowd_note(valued, heights, texts) if crowd else ""}
     return figure.update_layout(meta=meta | add_scale(figure, trials, heights, texts))
+
+
+def _add_band(figure: go.Figure, record: StudyRecord, texts: Texts) -> list[list[TrialRecord]]:
+    """Draw the middle half of the usable trials in each part of the search; return the trials at whose places its traces stand."""
+    usable = sorted(ranked(record), key=lambda trial: trial.number)
+    parts = parts_of(usable)
+    middles = [part[len(part) // 2] for part in parts]
+    traces = band_traces([trial.number for trial in middles], quartiles_of(parts), band_names(texts))
+    figure.add_traces(traces)
+    return [middles for _ in traces]
 
 
 def _grouped(trials: Sequence[TrialRecord], heights: Heights) -> dict[Look, list[TrialRecord]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.reporting.figures.bands import CROWD, TOP, density
 from hpsearch.reporting.figures.points import (
     TAG,
     Scale,
@@ -52,6 +53,7 @@ IMPORTANCES = 24  # bars
 LINES = 300
 NAMES = 14  # hyperparameters
 FEWEST = 5  # trials
+WIDTH = 0.5  # of the way to the next axis, that the densest part of an axis takes
 MISSING = -0.18  # height of a line where the trial lacks the hyperparameter
 
 
@@ -65,7 +67,7 @@ def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> g
     above, below = known["high"] - known["importance"], known["importance"] - known["low"]
     interval = error_bars(above, below, color=LIGHT["ink"], thickness=1.5, width=4)
     columns = (known[name] for name in ("hyperparameter", "importance", "low", "high"))
-    labels = [_bar_label(*row, texts) for row in zip(*columns, strict=True)]
+    labels = [_bar_label(name, value, low, high, texts) for name, value, low, high in zip(*columns, strict=True)]
     figure.add_trace(bars(known["importance"], labels, marker={"color": LIGHT["third"]}, error_x=interval))
     figure.update_xaxes(
         axis(texts("search.figure.importance.axis"), rangemode="tozero", **share_ticks(0.0, known["high"].max()))
@@ -137,17 +139,14 @@ def parallel(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.
     if len(trials) < FEWEST or len(names) < 2:
         return None
     drawn = {trial.number for trial in thin(sorted(trials, key=lambda trial: trial.number), LINES, metric)}
-    order = [trial for trial in reversed(trials) if trial.number in drawn]  # the worst first
+    crowd = len(trials) >= CROWD
+    order = [trial for trial in reversed(trials) if crowd or trial.number in drawn]  # the worst first
     scales = {name: scale_of(name, record) for name in names}
     space = Space(scales, metric, order[0].value or 0.0, order[-1].value or 0.0)
     figure = blank(430).update_layout(margin={"l": 44, "r": 44, "t": 10, "b": 56}, dragmode=False)
     template = bold_trial("%{customdata}", texts)
-    start = 0
-    for color, width, name, until in BINS:
-        end = round(until * len(order))
-        line = {"color": LIGHT[color], "width": width}
-        figure.add_trace(_lines(order[start:end], space, texts(f"search.figure.parallel.{name}"), line, template))
-        start = end
+    many = _densities(trials, space, template, texts) if crowd else _bins(order, space, template, texts)
+    figure.add_traces(list(many))
     for mark, own in marked_trials(record, texts):
         line = {"color": mark_color(mark), "width": 3.2, "dash": "solid" if mark.selected else "dash"}
         figure.add_trace(_lines(own, space, mark.name, line, template))
@@ -162,7 +161,35 @@ def parallel(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.
     turned = {"below": 92 * columns, "height": 84 * columns + 60}
     meta = {"turned": turned, "brush": _brush(space), "note": texts("search.figure.parallel.brush")}
     meta["thinned"] = thinned(len(order), len(trials), texts)
+    if crowd:
+        meta["thinned"] = texts("search.figure.parallel.densities", top=TOP)
     return figure.update_layout(meta=meta)
+
+
+def _bins(order: Sequence[TrialRecord], space: Space, template: str, texts: Texts) -> Iterator[go.Scatter]:
+    """Yield the trials, worst first, as lines that are the stronger the better they are."""
+    start = 0
+    for color, width, name, until in BINS:
+        end = round(until * len(order))
+        line = {"color": LIGHT[color], "width": width}
+        yield _lines(order[start:end], space, texts(f"search.figure.parallel.{name}"), line, template)
+        start = end
+
+
+def _densities(trials: Sequence[TrialRecord], space: Space, template: str, texts: Texts) -> Iterator[go.Scatter]:
+    """Yield how densely all trials, and the best tenth of them, lie on each axis, then the best ones as lines."""
+    tenth = trials[: len(trials) // 10]
+    for group, color, name in ((trials, "pale", "all"), (tenth, "fourth", "best_tenth")):
+        columns = zip(*map(space.heights, group), strict=True)
+        outlines = [density(heights, at, WIDTH, (MISSING - 0.05, 1.05)) for at, heights in enumerate(columns)]
+        x = [value for outline, _ in outlines for value in outline]
+        y = [value for _, outline in outlines for value in outline]
+        line = {"color": LIGHT[color], "width": 1}
+        named = texts(f"search.figure.parallel.{name}")
+        filled = {"fill": "toself", "fillcolor": LIGHT[color], "opacity": 0.75}
+        yield go.Scatter(x=rounded(x), y=rounded(y), mode="lines", line=line, name=named, hoverinfo="skip", **filled)
+    line = {"color": LIGHT["stopped early"], "width": 1.5}
+    yield _lines(trials[:TOP], space, texts("search.figure.parallel.best_few", top=TOP), line, template)
 
 
 def _brush(space: Space) -> list[dict[str, Any]]:

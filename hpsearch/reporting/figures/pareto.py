@@ -3,14 +3,18 @@
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import log10
+from statistics import median
 from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.reporting.figures.bands import CROWD, TOP, band_traces, parts_of, quartiles_of
 from hpsearch.reporting.figures.points import (
     BEYOND,
     Heights,
     add_scale,
+    band_names,
+    crowd_note,
     customdata,
     limits,
     marker,
@@ -44,8 +48,13 @@ def size(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     if len(set(sizes)) < 2:
         return None
     heights = Heights.common(record, texts)
-    drawn = thin(sorted(trials, key=lambda trial: trial.number), MOST, heights.metric)
+    crowd = len(trials) >= CROWD
+    drawn = list(trials[:TOP]) if crowd else sorted(trials, key=lambda trial: trial.number)
     figure = blank(380)
+    if crowd:
+        parts = parts_of(sorted(trials, key=_size))
+        across = [median(map(_size, part)) for part in parts]
+        figure.add_traces(band_traces(across, quartiles_of(parts), band_names(texts)))
     names = {"finished": texts("search.points.to_the_end"), BEYOND: role_text(BEYOND, texts)}
     for role in names:
         group = [trial for trial in drawn if (heights.role(trial) == BEYOND) == (role == BEYOND)]
@@ -58,7 +67,7 @@ def size(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
     pad = 0.04 * (log10(high) - log10(low))
     ends = [log10(low) - pad, log10(high) + pad]
     figure.update_xaxes(log_axis(low, high, texts("search.figure.size.axis"), range=ends))
-    meta = {"thinned": thinned(len(drawn), len(trials), texts)}
+    meta = {"note": crowd_note(trials, heights, texts) if crowd else ""}
     return figure.update_layout(meta=meta | add_scale(figure, drawn, heights, texts))
 
 

@@ -293,6 +293,21 @@ def scale_of_axis(axis: Mapping[str, Any]) -> dict[str, Any]:
     return {name: axis[name] for name in SCALE if name in axis}
 
 
+def band_names(texts: Texts) -> tuple[str, str]:
+    """Return what the legend calls the band of many trials and their median."""
+    return texts("search.points.band"), texts("search.points.band_median")
+
+
+def crowd_note(trials: Sequence[TrialRecord], heights: Heights, texts: Texts) -> str:
+    """Return what a figure draws of many trials, and how many of them lie outside it or failed."""
+    lost = sum(trial.failed for trial in trials)
+    side = "below" if heights.metric.maximize else "above"
+    beyond = f"{heights.beyond(trials):,}"
+    return texts(
+        f"search.points.crowd_{side}", trials=texts.count("trial", len(trials)), beyond=beyond, failed=f"{lost:,}"
+    )
+
+
 def thin(trials: list[TrialRecord], most: int, metric: MetricFormat) -> list[TrialRecord]:
     """Return at most `most` trials: the best tenth of them, the rest evenly, in the order of their numbers."""
     if len(trials) <= most:

@@ -4,19 +4,36 @@ A key is the path to a sentence through the file's tables, such as `figure.steps
 that are text already. Every language has every sentence (a test proves it). A study that hpsearch did not run is told of in its own words
 where `search.foreign.…` has them.
 
-What stands in the code's own tables in English, as an outcome or a metric, is a name there and in every file. The table `word` of another
-language has what to call it: its keys are the English texts.
+What the rooms below say in English (outcomes, metrics, notices about the data, the stages of a run) is English in storages and files.
+The table `word` of another language has what to say instead: its keys are the English texts, with `{gaps}` where they have values.
 """
 
+import os
+import re
+import string
 import tomllib
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import look_up
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
+WORD = "word."
+GAP = re.compile(r"\{\w+\}")
+
+
+def usual_language(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the language of the locale (`LC_ALL`, `LC_MESSAGES` or `LANG`, the first that is set), English where there is no other."""
+    names = (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    language = next(filter(None, names), "").partition("_")[0].partition(".")[0]
+    return language if language in LANGUAGES else "en"
+
+
+def language_words(language: str) -> list[str]:
+    """Return the words that ask for a language on the command line, none for the locale's."""
+    return [] if language == usual_language() else ["--lang", language]
 
 
 class Texts:
@@ -49,8 +66,8 @@ class Texts:
         return self._sentences.get(key, default)
 
     def word(self, english: str) -> str:
-        """Return what the language calls something that a table of the code has in English; the English text where it has no word."""
-        return self._sentences.get(f"word.{english}", english)
+        """Return what the language has for a name or a sentence that is English in the code; the English text where it has nothing."""
+        return _worded(self.language, english)
 
     def interval(self, low: str, high: str) -> str:
         """Return `0.31 to 0.35`."""
@@ -91,6 +108,31 @@ def _with_english(language: str, variant: str) -> dict[str, str]:
     part = f".{variant}."  # of the keys of the variant's own sentences
     own = {key.replace(part, ".", 1): text for key, text in found.items() if key.startswith("search" + part)}
     return found | own
+
+
+@lru_cache(maxsize=4096)
+def _worded(language: str, english: str) -> str:
+    plain = sentences(language).get(f"{WORD}{english}")
+    if plain is not None:
+        return plain
+    for pattern, text in _patterns(language):
+        if found := pattern.fullmatch(english):
+            return text.format(**{name: _worded(language, value) for name, value in found.groupdict().items()})
+    return english
+
+
+@cache
+def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
+    """Return the English texts with gaps as patterns, the longest first, each with what the language says instead."""
+    words = {key.removeprefix(WORD): text for key, text in sentences(language).items() if key.startswith(WORD)}
+    with_gaps = sorted(filter(GAP.search, words), key=lambda english: len(GAP.sub("", english)), reverse=True)
+    return [(gaps_pattern(english), words[english]) for english in with_gaps]
+
+
+def gaps_pattern(english: str) -> re.Pattern[str]:
+    """Return the pattern of an English text whose `{gaps}` may hold anything; what they hold has its own words."""
+    parts = string.Formatter().parse(english)
+    return re.compile("".join(re.escape(plain) + (f"(?P<{name}>.+?)" if name else "") for plain, name, _, _ in parts))
 
 
 def _flattened(table: dict[str, Any], prefix: str) -> dict[str, str]:

@@ -95,7 +95,7 @@ def _answer(records: Sequence[StudyRecord], texts: Texts) -> pieces.Result:
 
 def _value_of(record: StudyRecord, judged: str, texts: Texts) -> tuple[str, str]:
     """Return a study's value by which it is judged, and its interval; "" without one."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     score = score_of(record, judged)
     assert score is not None, "a study that is judged has a score"
     order = "percent" if metric.percent else "number"
@@ -145,7 +145,7 @@ def _chosen(records: Sequence[StudyRecord]) -> int:
 
 def _cells(record: StudyRecord, texts: Texts) -> dict[str, str]:
     """Return what the table has of a study, by column."""
-    metric = MetricFormat.of(record)
+    metric = MetricFormat.of(record, texts)
     seconds = record.result.get("seconds")
     versions = record.result.get("versions") or {}
     return {

@@ -119,14 +119,16 @@ def _ahead(record: StudyRecord, a: Estimate, b: Estimate) -> Estimate:
 
 def _paired_gap(a: StudyRecord, b: StudyRecord) -> Estimate | None:
     """Return how much better a is than b over the same test rows, None where the rows are not kept."""
-    right = _right_rows(a), _right_rows(b)
-    if right[0] is not None and right[1] is not None and len(right[0]) == len(right[1]):
-        return paired_share_difference(right[0].tolist(), right[1].tolist())
+    ours = _right_rows(a)
+    theirs = _right_rows(b)
+    if ours is not None and theirs is not None and len(ours) == len(theirs):
+        return paired_share_difference(ours.tolist(), theirs.tolist())
     scale = LOSSES.get(str(a.data.get("metric")))
-    points = _points(a), _points(b)
-    if scale is None or points[0] is None or points[1] is None or not np.array_equal(points[0][:, 0], points[1][:, 0]):
+    first = _points(a)
+    second = _points(b)
+    if scale is None or first is None or second is None or not np.array_equal(first[:, 0], second[:, 0]):
         return None
-    return scale(*points)
+    return scale(first, second)
 
 
 def _predicted(record: StudyRecord) -> dict[str, Any]:

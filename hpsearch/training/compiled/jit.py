@@ -27,7 +27,7 @@ OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "nump
 EXACT: dict[str, Any] = {**OPTIONS, "fastmath": False}  # rounded as Python rounds
 
 
-class _CompilerEvents(event.Listener):  # type: ignore[misc]  # numba has no types
+class _CompilerEvents(event.Listener):
     """Tells `COMPILER` when numba compiles; code that lies on disk is loaded without an event."""
 
     def on_start(self, happened: event.Event) -> None:
@@ -39,7 +39,7 @@ class _CompilerEvents(event.Listener):  # type: ignore[misc]  # numba has no typ
         COMPILER.end()
 
 
-event.register("numba:compile", _CompilerEvents())
+event.register("numba:compile", _CompilerEvents())  # type: ignore[no-untyped-call]
 
 
 def compiled(function: Function) -> Function:
