@@ -85,8 +85,9 @@ def test_scores(known: Mapping[str, Any], data: Data, selection: Selection, fina
     """
     selected = StudyResult.of(known)
     count = selected.looks
-    before = selected.tested.get(tuple((network.trial, network.seed) for network in selection.networks))
-    if Combination.of(known.get("combination"), len(selection.networks)) != selection.combination:
+    networks = tuple((network.trial, network.seed) for network in selection.networks)
+    before = selected.tested.get(networks)
+    if networks == selected.networks and _combination(known, len(networks)) != selection.combination:
         before = None
     if bool(known.get("refitted")) != final.refitted:
         before = None
@@ -100,6 +101,11 @@ def test_scores(known: Mapping[str, Any], data: Data, selection: Selection, fina
     else:
         scores = {key: known[key] for key in SCORED if key in known} | {"test": before}
     return {**scores, "looks": count} if count else scores
+
+
+def _combination(known: Mapping[str, Any], networks: int) -> Combination:
+    """Return how the networks of a result predict together."""
+    return Combination.of(known.get("combination"), networks)
 
 
 def make_result(

@@ -14,7 +14,7 @@ from hpsearch.model.models import provenance_of
 from hpsearch.progress import SILENT, Observer
 from hpsearch.searching.early_end import EarlyEnd
 from hpsearch.searching.ensemble import Selection, judge_candidates, judging_runs, known_selection
-from hpsearch.searching.loop import Search
+from hpsearch.searching.loop import Leader, Search
 from hpsearch.searching.networks import member_of, stored_weights
 from hpsearch.searching.opening import OpenStudy
 from hpsearch.searching.refitting import final_networks
@@ -265,21 +265,33 @@ def _select(
     if before := known_selection(known, candidates):
         return before
     if time.monotonic() >= search.deadline:
-        observer.announce(
-            "time is up: one network is kept, since no ensemble was judged against it; the same command goes on"
-        )
+        reason = "one network is kept, since no ensemble was judged against it"
+        if len(candidates) == 1:
+            reason = "no run predicted held-out rows, so nothing is calibrated"
+        observer.announce(f"time is up: {reason}; the same command goes on")
         return Selection(candidates[:1])
     return judge_candidates(candidates, study.data, study.config.study.seed, engine_for, observer)
+
+
+def _leaders(study: OpenStudy, search: Search) -> list[Leader]:
+    """Return the trials to confirm: the best, for an ensemble unlike ones; those that an earlier process confirmed stay."""
+    asked = study.config.confirm
+    count = max(1, asked.trials)
+    best = search.leaders(count)
+    confirmed = study.writer.read_attribute("result").get("confirmed") or ()
+    before = {row["trial"] for row in confirmed}
+    is_begun = bool(before) and before <= {run.number for run, _ in best}
+    if asked.ensemble == 1 or is_begun:
+        return best
+    return search.leaders(count, unlike=True)
 
 
 def _confirm(
     study: OpenStudy, search: Search, engine: Engine, observer: Observer
 ) -> tuple[Replicates, list[ConfirmedTrial]]:
     asked = study.config.confirm
-    known = study.writer.read_attribute("result")
-    is_of_earlier_version = bool(known) and "held_out" not in known  # which confirmed the best, like or unlike
     direction = study.data.metric.direction
-    leaders = search.leaders(max(1, asked.trials), unlike=asked.ensemble > 1 and not is_of_earlier_version)
+    leaders = _leaders(study, search)
     seeds = asked.seeds if asked.trials else 0
     specs = [spec for _, spec in leaders]
     replicates = Replicates(
