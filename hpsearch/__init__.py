@@ -44,7 +44,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in PUBLIC:
-        raise AttributeError(f"module 'hpsearch' has no attribute '{name}'. Public names: {', '.join(__all__)}.")
+        raise AttributeError(
+            f"module 'hpsearch' has no attribute '{name}'. Public names: {', '.join(sorted(__all__, key=str.lower))}."
+        )
     return getattr(import_module(PUBLIC[name]), name)
 
 

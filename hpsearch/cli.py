@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 from hpsearch import __version__
 from hpsearch.commands import COMMANDS, SHOWN_ONLY, CommandRow
 from hpsearch.errors import HpsearchError, Stopped, UserError, masked, shortened, shown, suggestion
-from hpsearch.reporting.locales import Texts
 from hpsearch.searching.stopping import GRACE, RESUMES, ending
 
 PROGRAM = "python -m hpsearch"
@@ -51,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     left = COMMANDS[options.command].stopped
     try:
         if left != SHOWN_ONLY and sys.stderr.isatty():
+            from hpsearch.reporting.locales import Texts
+
             texts = Texts(getattr(options, "lang", "en"))
             print(texts("screen.progress.loading"), file=sys.stderr, flush=True)  # which takes seconds
         with ending(getattr(options, "grace", GRACE), left):

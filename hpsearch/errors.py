@@ -11,6 +11,7 @@ from typing import TypeVar
 
 Row = TypeVar("Row")
 LONGEST = 80  # characters of a value that an error shows
+LONGEST_PLACE = 300  # of a path or a URL, whose end matters
 SECRETS = re.compile(  # what stands before the last @ may hold any character; options may be written with %3D for =
     r"(://[^/@:\s]*:).*@|((?:passw(?:or)?d|passphrase|pwd|secret|token)(?:=|%3D))(?:(?!%3B)[^&;\s'\"])*", re.IGNORECASE
 )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import LONGEST_PLACE, UserError, shown
 from hpsearch.files import folder_name, make_folder, write_file
 from hpsearch.reporting import page, write_report
 from hpsearch.reporting.locales import Texts
@@ -107,7 +107,7 @@ def write_several(
         )
     if path is not None and path.suffix != ".html":
         raise UserError(
-            f"{shown(str(path))}: a file's name that ends with .html expected, as several studies have one page."
+            f"{shown(str(path), LONGEST_PLACE)}: a file's name that ends with .html expected, as several studies have one page."
         )
     with reading_record(", ".join(names)):
         html = _side_by_side(compared, searched, texts)

@@ -60,7 +60,7 @@ COMMANDS = {  # name → its row, in the order of --help; the rows of a group st
     ),
     "list": CommandRow(
         LOOK,
-        "list your studies; or samplers, optimizers, data sets, metrics, …",
+        "list your studies; or samplers, optimizers, metrics, …",
         ("list", "list optimizers", "list --storage sqlite:///any.db"),
     ),
     "show": CommandRow(
@@ -69,7 +69,7 @@ COMMANDS = {  # name → its row, in the order of --help; the rows of a group st
     "open": CommandRow(LOOK, "open a study's report in the browser", ("open digits",)),
     "report": CommandRow(
         LOOK,
-        "make a study's report again, from its storage; of several studies one page side by side",
+        "make a study's report again; of several studies one page",
         ("report digits", "report digits wider", "report sqlite:///any.db --study tuned"),
     ),
     "dashboard": CommandRow(LOOK, "show a study in optuna-dashboard, on this machine", ("dashboard digits",)),

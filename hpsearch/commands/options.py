@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.data.options import COLUMN_SETTING
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import LONGEST_PLACE, UserError, shown
 from hpsearch.files import folder_name
 from hpsearch.reporting.locales import usual_language
 from hpsearch.searching.stopping import GRACE
@@ -289,11 +289,11 @@ def check_output(path: Path, example: str, *, force: bool, option: str = "-o") -
     Raises:
         UserError: it is.
     """
-    given = shown(str(path))
+    given = shown(str(path), LONGEST_PLACE)
     if path.is_dir():
         raise UserError(f"{given} is a folder. Give a file, e.g. {option} {path / example}.")
     if not path.parent.is_dir():
-        raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another {option}.")
+        raise UserError(f"{shown(str(path.parent), LONGEST_PLACE)}: no such folder. Make it, or give another {option}.")
     if path.exists() and not force:
         raise UserError(f"{given} is there already. Give another file ({option} FILE), or --force to overwrite it.")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hpsearch.commands.options import add_language, add_reports, check_output
 from hpsearch.commands.recorded import page_of, read_any, url_of, write_page_of
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import LONGEST_PLACE, UserError, shown
 from hpsearch.files import folder_name, write_file
 from hpsearch.storage import ComparisonRecord, StudyRecord
 from hpsearch.storage.folders import LOCATION_FILE, STUDY_FILE, folder_of
@@ -81,7 +81,9 @@ def _output(options: argparse.Namespace) -> Path | None:
         return None
     path = Path(options.output)
     if path.suffix != ".html":
-        raise UserError(f"{shown(str(path))}: a file's name that ends with .html expected, e.g. --output report.html.")
+        raise UserError(
+            f"{shown(str(path), LONGEST_PLACE)}: a file's name that ends with .html expected, e.g. --output report.html."
+        )
     check_output(path, "report.html", force=options.force, option="--output")
     return path
 

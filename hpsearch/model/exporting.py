@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from hpsearch.errors import HpsearchError, UserError, look_up, shown
+from hpsearch.errors import LONGEST_PLACE, HpsearchError, UserError, look_up, shown
 from hpsearch.files import write_file
 from hpsearch.model.models import Model
 from hpsearch.model.onnx_file import ask_onnx, write_onnx
@@ -81,9 +81,11 @@ def check_place(name: str, path: Path) -> None:
     if missing:
         raise UserError(f"format '{name}' needs {', '.join(missing)}. Install: pip install {' '.join(row.packages)}")
     if path.suffix != row.suffix:
-        raise UserError(f"{shown(str(path))}: a file's name that ends with {row.suffix} expected. Give another -o.")
+        raise UserError(
+            f"{shown(str(path), LONGEST_PLACE)}: a file's name that ends with {row.suffix} expected. Give another -o."
+        )
     if not path.parent.is_dir():
-        raise UserError(f"{shown(str(path.parent))}: no such folder. Make it, or give another -o.")
+        raise UserError(f"{shown(str(path.parent), LONGEST_PLACE)}: no such folder. Make it, or give another -o.")
 
 
 def _largest_difference(model: Model, expected: Tensor, found: Tensor) -> float:

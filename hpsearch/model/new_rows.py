@@ -29,7 +29,7 @@ from hpsearch.data.loaders.table_files import read_like
 from hpsearch.data.metrics import METRICS, Metric, own_metric
 from hpsearch.data.options import ReadOptions
 from hpsearch.data.tasks import TASKS
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import LONGEST_PLACE, UserError, shown
 from hpsearch.model.models import Model, with_weights
 from hpsearch.model.pipeline import InferencePipeline
 from hpsearch.model.unfamiliar import unfamiliar_cells
@@ -77,7 +77,7 @@ def read_rows(model: Model, path: Path, options: ReadOptions = ReadOptions()) ->
     """
     preprocessing = model.preprocessing
     if not path.exists():
-        raise UserError(f"{shown(str(path))}: no such file or folder. Give the rows to predict.")
+        raise UserError(f"{shown(str(path), LONGEST_PLACE)}: no such file or folder. Give the rows to predict.")
     if options.of_table and (preprocessing["kind"] == "images" or path.suffix.lower() in ENDS):
         raise UserError(f"{', '.join(options.of_table)}: only a table has columns and cells. Leave it out.")
     if preprocessing["kind"] == "images":

@@ -9,7 +9,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
-from hpsearch.errors import UserError, listed, shown
+from hpsearch.errors import LONGEST_PLACE, UserError, listed, shown
 from hpsearch.files import folder_name
 
 STUDY_FILE = "study.db"  # the study's storage, by default
@@ -54,7 +54,7 @@ def study_file(source: str, reports: Path) -> Path:
     if not (folder / STUDY_FILE).is_file() and note.is_file():
         location = note.read_text(encoding="utf-8", errors="replace").strip()
         raise UserError(
-            f"study {shown(source)} is kept in {shown(location)}. Give that URL, and the study's name (--study) if it holds several."
+            f"study {shown(source)} is kept in {shown(location, LONGEST_PLACE)}. Give that URL, and the study's name (--study) if it holds several."
         )
     return folder.absolute() / STUDY_FILE
 

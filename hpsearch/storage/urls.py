@@ -8,7 +8,7 @@ from urllib.request import url2pathname
 
 from sqlalchemy import make_url
 
-from hpsearch.errors import UserError, masked, shown
+from hpsearch.errors import LONGEST_PLACE, UserError, masked, shown
 from hpsearch.storage.failures import storage_errors
 from hpsearch.storage.folders import LOCATION_FILE, STUDY_FILE, study_file
 
@@ -137,6 +137,7 @@ def check_location(folder: Path, own: str, advice: str = ANOTHER) -> None:
         owner = (folder / LOCATION_FILE).read_text(encoding="utf-8", errors="replace")
     if owner != own:
         raise UserError(
-            f"{folder} holds the report and the best network of a study kept in {shown(owner)}, and this one is kept in {shown(own)}. "
+            f"{folder} holds the report and the best network of a study kept in {shown(owner, LONGEST_PLACE)}, "
+            f"and this one is kept in {shown(own, LONGEST_PLACE)}. "
             f"{advice}"
         )

@@ -55,7 +55,7 @@ def test_another_studys_page_is_not_overwritten(
     capsys.readouterr()
     assert main(["report", sqlite_url(other)]) == 2
     error = capsys.readouterr().err
-    assert "kept in study.db" in error
+    assert "kept in 'study.db'" in error
     assert str(other) in error
     assert "--reports" in error
     assert (tmp_path / "reports" / "s" / "report.html").stat().st_mtime_ns == before
@@ -128,7 +128,7 @@ def test_another_programs_database_is_left_alone(made: str, read_only: bool, tmp
 
 
 @pytest.mark.parametrize(
-    ("version", "advice"), [("v2.6.0.a", "optuna storage upgrade"), ("v99.0.0.a", "install that version")]
+    ("version", "advice"), [("v2.6.0.a", "optuna storage upgrade"), ("v99.0.0.a", "install a version")]
 )
 @pytest.mark.parametrize("read_only", [True, False])
 def test_another_version_of_optuna(version: str, advice: str, read_only: bool, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ COLUMNS = [
     {"name": "age", "kind": "number", "fill": 38.5, "indicator": True, "mean": [40.0, 0.1], "scale": [10.0, 0.3]},
     {"name": "city", "kind": "category", "categories": ["Aachen", "Berlin", "=x"], "other": True, "missing": True},
     {"name": "prediction", "kind": "boolean", "false": "no", "true": "yes", "fill": 1.0, "indicator": False, "mean": [0.4], "scale": [0.5]},
-    {"name": "day", "kind": "date", "fill": 19_000.0, "indicator": False, "parts": ["days", "year_sin", "week_cos"],
+    {"name": "day", "kind": "date", "format": "%Y-%m-%d", "fill": 19_000.0, "indicator": False, "parts": ["days", "year_sin", "week_cos"],
      "mean": [19_000.0, 0.0, 0.0], "scale": [300.0, 0.7, 0.7]},
 ]  # fmt: skip
 TABLE = {"kind": "table", "version": 1, "target": "y", "columns": COLUMNS}

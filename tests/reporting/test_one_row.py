@@ -4,6 +4,8 @@ import plotly.graph_objects as go
 import pytest
 
 from hpsearch.comparison import page as comparison_page
+from hpsearch.comparison import plotting
+from hpsearch.comparison.figures import FigureChapter
 from hpsearch.comparison.figures.figure import ComparisonFigure
 from hpsearch.reporting import page
 from hpsearch.reporting.figures import FIGURES, Figure
@@ -53,11 +55,13 @@ def test_a_figure_of_a_comparison_is_one_row(monkeypatch: pytest.MonkeyPatch) ->
         lambda record, texts: "Every batch size is drawn.",
         lambda record: [{"batch_size": arm.batch_size} for arm in record.arms],
     )
-    monkeypatch.setattr(comparison_page, "COMPARISON_FIGURES", (row,))
+    monkeypatch.setattr(comparison_page, "CHAPTERS", (FigureChapter("speed", (row,), ()),))
+    for module in (comparison_page, plotting):
+        monkeypatch.setattr(module, "COMPARISON_FIGURES", (row,))
     record: ComparisonRecord = comparison(measured=0)
     html = comparison_page.page(record, ENGLISH)
     assert (
-        '<section id="about-sizes"><h2>The batch sizes</h2><p id="reading-sizes">Every batch size is drawn.</p>' in html
+        '<section id="about-sizes"><h3>The batch sizes</h3><p id="reading-sizes">Every batch size is drawn.</p>' in html
     )
     assert '"sizes":{"data":[{' in html
     assert "The numbers batch_size" in prose(html)

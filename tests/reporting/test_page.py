@@ -290,7 +290,7 @@ def test_without_test_rows_nothing_unbiased_is_known() -> None:
     record = confirmed(study())
     result = {**record.result, "test": {}, "gaps": {"search": record.result["gaps"]["search"]}}
     seen = prose(made(replace(record, result=result, data={**DATA, "rows": {**DATA["rows"], "test": 0}})))
-    assert "No test rows were held out, so nothing unbiased is known" in seen
+    assert "No test rows were held out, so there is no unbiased estimate" in seen
     assert "on new data" not in seen
 
 

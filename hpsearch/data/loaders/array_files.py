@@ -19,7 +19,7 @@ import numpy as np
 
 from hpsearch.data.cells import Array, Raw
 from hpsearch.data.memory import check_memory
-from hpsearch.errors import UserError, listed, shown, suggestion
+from hpsearch.errors import LONGEST_PLACE, UserError, listed, shown, suggestion
 
 ENDS = (".npz", ".npy")
 LARGEST_HEADER = 10_000  # bytes, NumPy's own limit
@@ -259,7 +259,7 @@ def _check_header(file: IO[bytes], size: int, what: str) -> None:
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     """Turn what NumPy and zipfile say of a bad file into one line that names it."""
-    where = f"file {shown(str(path), 300)}"
+    where = f"file {shown(str(path), LONGEST_PLACE)}"
     try:
         yield
     except UserError as error:

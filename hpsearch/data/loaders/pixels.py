@@ -20,7 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from hpsearch.data.cells import Array
 from hpsearch.data.image_scale import FULL, PART, SPREAD
 from hpsearch.data.memory import check_memory
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import LONGEST_PLACE, UserError, shown
 
 FORMATS = {  # the end of a file's name → PIL's format; the names are torchvision's `IMG_EXTENSIONS`
     **{".bmp": "BMP", ".jpeg": "JPEG", ".jpg": "JPEG", ".pgm": "PPM", ".png": "PNG", ".ppm": "PPM"},
@@ -322,7 +322,7 @@ def is_image(file: Path) -> bool:
 
 def shown_path(path: Path) -> str:
     """Return a path as an error shows it."""
-    return shown(str(path), 300)
+    return shown(str(path), LONGEST_PLACE)
 
 
 def _open(file: Path) -> Image.Image:
