@@ -107,6 +107,7 @@ def test_what_an_earlier_process_did_says_nothing_about_the_pace(monkeypatch: py
     """Of a resumed phase the time left follows from the steps of this process: 3 in 30 s, 7 to go, beside 90 that were recalled."""
     clock = Clock()
     monkeypatch.setattr(time, "monotonic", clock)
+    monkeypatch.setattr("hpsearch.reporting.screen.COMPILER", Compiler(clock))
     screen = Screen("accuracy")
     printed = io.StringIO()
     screen.console = Console(file=printed, width=200)
