@@ -86,11 +86,7 @@ def test_scores(known: Mapping[str, Any], data: Data, selection: Selection, fina
     selected = StudyResult.of(known)
     count = selected.looks
     before = selected.tested.get(tuple((network.trial, network.seed) for network in selection.networks))
-    if Combination.of(known.get("combination"), len(selection.networks)) != selection.combination:
-        before = None
-    if bool(known.get("refitted")) != final.refitted:
-        before = None
-    if before is None:
+    if before is None or not _is_known(known, selection, final):
         combination = selection.combination
         members = final.members if len(data.test) else final.own or ()
         outputs = [outputs_of(member, predicted_rows(data).inputs) for member in members]
@@ -100,6 +96,12 @@ def test_scores(known: Mapping[str, Any], data: Data, selection: Selection, fina
     else:
         scores = {key: known[key] for key in SCORED if key in known} | {"test": before}
     return {**scores, "looks": count} if count else scores
+
+
+def _is_known(known: Mapping[str, Any], selection: Selection, final: FinalNetworks) -> bool:
+    """Whether networks that an earlier process scored were trained and combined as they are now."""
+    combination = Combination.of(known.get("combination"), len(selection.networks))
+    return combination == selection.combination and bool(known.get("refitted")) == final.refitted
 
 
 def make_result(
