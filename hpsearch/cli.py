@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     left = COMMANDS[options.command].stopped
     try:
         if left != SHOWN_ONLY and sys.stderr.isatty():
-            from hpsearch.reporting.locales import Texts
+            from hpsearch.locales import Texts
 
             texts = Texts(getattr(options, "lang", "en"))
             print(texts("screen.progress.loading"), file=sys.stderr, flush=True)  # which takes seconds

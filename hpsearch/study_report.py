@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from hpsearch.errors import LONGEST_PLACE, UserError, shown
 from hpsearch.files import folder_name, make_folder, write_file
+from hpsearch.locales import Texts
 from hpsearch.reporting import page, write_report
-from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.rendering import reading_record
 from hpsearch.reporting.several import several_page
 from hpsearch.reporting.tables import frames

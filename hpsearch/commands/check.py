@@ -19,7 +19,7 @@ from hpsearch.commands.options import (
 if TYPE_CHECKING:
     from hpsearch.config import StudyConfig
     from hpsearch.data.dataset import Data
-    from hpsearch.reporting.locales import Texts
+    from hpsearch.locales import Texts
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.probing import StudyCost
 
@@ -40,7 +40,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Read the data, probe a few trials and print what is estimated."""
-    from hpsearch.reporting.locales import Texts
+    from hpsearch.locales import Texts
 
     texts = Texts(options.lang)
     _interpret_source(options)

@@ -11,7 +11,7 @@ from hpsearch.storage import ComparisonRecord
 
 if TYPE_CHECKING:
     from hpsearch.config import MinimaConfig, StudyConfig
-    from hpsearch.reporting.locales import Texts
+    from hpsearch.locales import Texts
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.run_options import RunOptions
 
@@ -39,7 +39,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace) -> None:
     """Run or continue a comparison, then make its report."""
     from hpsearch.config import MinimaConfig, read_comparison
-    from hpsearch.reporting.locales import Texts
+    from hpsearch.locales import Texts
 
     texts = Texts(options.lang)  # an unknown language is refused before anything is trained
     config, notices = read_comparison(options.study, overrides(options))

@@ -15,7 +15,7 @@ from hpsearch.errors import HpsearchError, look_up
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from hpsearch.reporting.locales import Texts
+    from hpsearch.locales import Texts
     from hpsearch.reporting.screen import Screen
 
 STUDIES = "studies"
@@ -57,7 +57,7 @@ def call(options: argparse.Namespace) -> None:
 
 def _list_studies(options: argparse.Namespace) -> None:
     """Print a line on each study of the reports' folder, or of a storage."""
-    from hpsearch.reporting.locales import Texts
+    from hpsearch.locales import Texts
     from hpsearch.reporting.overview import command, show_list
     from hpsearch.reporting.screen import Screen
 

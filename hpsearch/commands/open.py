@@ -26,7 +26,7 @@ def call(options: argparse.Namespace) -> None:
     """Make the report where that is due, print its path, and open it."""
     if "://" in options.study:
         raise UserError("open takes a study's name or folder. Of a storage's URL make the report first (report URL).")
-    from hpsearch.reporting.locales import Texts
+    from hpsearch.locales import Texts
 
     reports = Path(options.reports)
     folder = study_folder(options.study, reports)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hpsearch.data.options import COLUMN_SETTING
 from hpsearch.errors import LONGEST_PLACE, UserError, shown
 from hpsearch.files import folder_name
-from hpsearch.reporting.locales import usual_language
+from hpsearch.locales import usual_language
 from hpsearch.searching.stopping import GRACE
 from hpsearch.storage.folders import STUDY_FILE
 

@@ -72,7 +72,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Write the predictions, and print how good they are where the rows have their target."""
-    from hpsearch.reporting.locales import Texts
+    from hpsearch.locales import Texts
 
     texts = Texts(options.lang)
     source = Path(options.file)

@@ -15,8 +15,8 @@ from hpsearch.storage import ComparisonRecord, StudyRecord
 from hpsearch.storage.folders import folder_of
 
 if TYPE_CHECKING:
+    from hpsearch.locales import Texts
     from hpsearch.model import Model
-    from hpsearch.reporting.locales import Texts
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.replay import RecordedStudy
 
@@ -133,7 +133,7 @@ def write_page_of(record: StudyRecord | ComparisonRecord, folder: Path, language
 
 def page_of(record: StudyRecord | ComparisonRecord, language: str) -> str:
     """Return the page of what was read as text."""
-    from hpsearch.reporting.locales import Texts
+    from hpsearch.locales import Texts
     from hpsearch.reporting.rendering import reading_record
 
     texts = Texts(language)

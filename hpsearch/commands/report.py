@@ -38,7 +38,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Make the report: of one study in a folder that is its alone, of several as one page."""
-    from hpsearch.reporting.locales import Texts
+    from hpsearch.locales import Texts
 
     Texts(options.lang)
     output = _output(options)

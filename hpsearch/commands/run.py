@@ -39,7 +39,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace) -> None:
     """Run or continue a study, then make its report."""
-    from hpsearch.reporting.locales import Texts
+    from hpsearch.locales import Texts
 
     texts = Texts(options.lang)  # an unknown language is refused before anything is trained
     config = read_study(options)

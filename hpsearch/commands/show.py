@@ -20,7 +20,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace) -> None:
     """Print what a search found, or a comparison's verdicts."""
     from hpsearch.comparison.screen import show_verdicts
-    from hpsearch.reporting.locales import Texts
+    from hpsearch.locales import Texts
     from hpsearch.reporting.overview import show_next, show_study
     from hpsearch.reporting.screen import Screen
     from hpsearch.storage.reading import read_stored

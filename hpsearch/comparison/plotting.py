@@ -4,8 +4,8 @@ import plotly.graph_objects as go
 
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure
 from hpsearch.errors import UserError, look_up
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import sentence
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.plotting import titled
 from hpsearch.storage import ComparisonRecord
 

@@ -10,8 +10,8 @@ from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.page import page, write_comparison
 from hpsearch.comparison.plotting import comparison_figure, comparison_figures
 from hpsearch.files import write_file
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import visible
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.notebook import card
 from hpsearch.reporting.pieces import Value
 from hpsearch.storage import ComparisonRecord

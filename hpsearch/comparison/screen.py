@@ -9,7 +9,7 @@ from hpsearch.comparison.analysis.judgement import Judgement
 from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.arms import Arm
 from hpsearch.config import StudyConfig
-from hpsearch.reporting.locales import Texts
+from hpsearch.locales import Texts
 from hpsearch.reporting.screen import Screen
 from hpsearch.storage import ComparisonRecord
 

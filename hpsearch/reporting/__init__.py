@@ -7,8 +7,8 @@ search runs. `study_page` puts the page together from `pieces`, `rendering` make
 from pathlib import Path
 
 from hpsearch.files import write_file
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import MetricFormat
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.rendering import reading_record
 from hpsearch.reporting.study_page import page
 from hpsearch.reporting.tables import frames
@@ -24,7 +24,7 @@ def write_report(record: StudyRecord, folder: Path, language: str = "en") -> Pat
     Args:
         record: the study as it was read from its storage; it may be running, empty or without a usable trial.
         folder: the study's folder, made where it is missing. Files in it with these names are replaced, each in one step.
-        language: a row of `hpsearch.reporting.locales.LANGUAGES`; the files are in English.
+        language: a row of `hpsearch.locales.LANGUAGES`; the files are in English.
 
     Raises:
         UserError: no such language.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, log10
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import number, visible
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import ended, is_number, ranked
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.trial import Outcome

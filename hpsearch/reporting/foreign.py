@@ -3,11 +3,11 @@
 from collections import Counter
 from typing import Any
 
+from hpsearch.locales import Texts
 from hpsearch.reporting import pieces
 from hpsearch.reporting.failures import endings
 from hpsearch.reporting.figures.pareto import pareto_reading
 from hpsearch.reporting.formatting import MetricFormat, duration, identifier, number, sentence, visible
-from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.ranking import ended, ranked, with_all_objectives
 from hpsearch.reporting.selection import all_trials, usable_trials
 from hpsearch.reporting.tables.table import end_of

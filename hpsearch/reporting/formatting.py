@@ -12,7 +12,7 @@ from typing import Any
 from unicodedata import category
 
 from hpsearch.data.metrics import METRICS
-from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.storage import ComparisonRecord, StudyRecord
 from hpsearch.trial import is_better
 

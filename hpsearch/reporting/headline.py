@@ -3,8 +3,8 @@
 import shlex
 from pathlib import PurePath
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import MetricFormat, sentence
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import Headline, Value
 from hpsearch.reporting.ranking import best, settings_of
 from hpsearch.reporting.selection import usable_trials

@@ -23,7 +23,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, is_number, space_of
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.optuna_internals import quiet_study, renumber

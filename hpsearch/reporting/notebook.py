@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.figures.points import thin
 from hpsearch.reporting.formatting import MetricFormat, identifier, number, sentence, visible
 from hpsearch.reporting.headline import further_values, headline
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import Value
 from hpsearch.reporting.ranking import best
 from hpsearch.reporting.rendering import render_template

@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.cells import cell_len
 from rich.text import Text
 
+from hpsearch.locales import Texts, language_words
 from hpsearch.reporting.formatting import SPACE, MetricFormat, duration, number, printable, visible
 from hpsearch.reporting.headline import compare_command
-from hpsearch.reporting.locales import Texts, language_words
 from hpsearch.reporting.ranking import best, hyperparameters, ranked
 from hpsearch.reporting.regimes import RegimeTrials, regime_name, regimes
 from hpsearch.reporting.screen import HEAD, Screen

@@ -6,10 +6,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.errors import UserError, look_up
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.figures.style import LIGHT
 from hpsearch.reporting.formatting import sentence
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.tables import frames
 from hpsearch.storage import StudyRecord

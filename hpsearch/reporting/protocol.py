@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import duration, number, sentences, visible
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import settings_of
 from hpsearch.storage import StudyRecord
 from hpsearch.trial import UNSAID

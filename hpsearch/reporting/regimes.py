@@ -10,8 +10,8 @@ from math import isfinite
 from statistics import median
 from typing import Any
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import number
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import space_of
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.trial import Outcome

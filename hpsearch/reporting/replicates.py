@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 from hpsearch.data.metrics import METRICS
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.failures import endings
 from hpsearch.reporting.formatting import SPACE
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import bounded_mean, difference, finite
 from hpsearch.storage import StudyRecord

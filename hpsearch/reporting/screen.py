@@ -13,10 +13,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import counted, shown
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.platforms import show_all_texts
 from hpsearch.progress import COMPILER, EVIDENCE
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.replicates import of_completed_runs, winner_failed
 from hpsearch.reporting.selection import (
     all_trials,

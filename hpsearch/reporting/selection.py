@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import MetricFormat, apart, number, short, visible
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import ranked, with_all_objectives
 from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord, TrialRecord

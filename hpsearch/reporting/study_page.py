@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting import pieces
 from hpsearch.reporting.failures import is_lost, what_happened
 from hpsearch.reporting.figures import FIGURES, Figure
@@ -14,7 +15,6 @@ from hpsearch.reporting.figures.pareto import trade_off
 from hpsearch.reporting.foreign import foreign_introduction, foreign_protocol, foreign_result
 from hpsearch.reporting.formatting import MetricFormat, domain, identifier, number, sentence, visible
 from hpsearch.reporting.headline import further_values, headline, next_command
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.protocol import protocol, registered_modules
 from hpsearch.reporting.ranking import best, of_objective, ranked, settings_of, space_of
 from hpsearch.reporting.rendering import document, figure_json

@@ -10,8 +10,8 @@ from typing import Any
 
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import SPACE, MetricFormat, identifier, number, sentence, share, visible
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import Value
 from hpsearch.reporting.ranking import best, settings_of, space_of
 from hpsearch.reporting.replicates import winner_failed

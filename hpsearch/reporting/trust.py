@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hpsearch.data.metrics import METRICS
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import SPACE, MetricFormat, domain, identifier, number, share, visible
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import best, ended, ranked, settings_of, space_of
 from hpsearch.reporting.replicates import failed_runs, failed_text
 from hpsearch.reporting.selection import ROUNDING, usable_trials, uses_of_test_rows

@@ -54,7 +54,8 @@ def study_file(source: str, reports: Path) -> Path:
     if not (folder / STUDY_FILE).is_file() and note.is_file():
         location = note.read_text(encoding="utf-8", errors="replace").strip()
         raise UserError(
-            f"study {shown(source)} is kept in {shown(location, LONGEST_PLACE)}. Give that URL, and the study's name (--study) if it holds several."
+            f"study {shown(source)} is kept in {shown(location, LONGEST_PLACE)}. "
+            "Give that URL, and the study's name (--study) if it holds several."
         )
     return folder.absolute() / STUDY_FILE
 

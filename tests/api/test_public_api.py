@@ -27,7 +27,7 @@ def test_public_names() -> None:
 
 def test_unknown_name() -> None:
     """An unknown name raises the usual error and lists the names there are."""
-    with pytest.raises(AttributeError, match="Public names: ComparisonResult, DNN, DNNClassifier"):
+    with pytest.raises(AttributeError, match="Public names: __version__, ComparisonResult, DNN, DNNClassifier"):
         hpsearch.nothing  # noqa: B018
 
 

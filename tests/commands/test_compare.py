@@ -9,7 +9,7 @@ import pytest
 
 from hpsearch.cli import main
 from hpsearch.comparison.analysis.verdicts import CLAIMS
-from hpsearch.reporting.locales import sentences
+from hpsearch.locales import sentences
 from hpsearch.storage import ComparisonRecord
 from hpsearch.storage.reading import read
 from hpsearch.storage.urls import sqlite_url

@@ -16,7 +16,7 @@ from rich.console import Console
 from hpsearch.cli import main, parser
 from hpsearch.commands.options import REPORTS
 from hpsearch.commands.recorded import folder_words
-from hpsearch.reporting.locales import LANGUAGES, Texts
+from hpsearch.locales import LANGUAGES, Texts
 from hpsearch.reporting.overview import show_next, show_study, state
 from hpsearch.reporting.regimes import regimes
 from hpsearch.reporting.screen import Screen

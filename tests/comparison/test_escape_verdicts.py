@@ -15,7 +15,7 @@ from hpsearch.comparison.analysis.judgement import Answer, Verdict
 from hpsearch.comparison.analysis.minima_claims import escapes
 from hpsearch.comparison.escape.cells import EscapeArm
 from hpsearch.comparison.page import verdict_texts
-from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
+from hpsearch.locales import LANGUAGES, Texts, sentences
 from hpsearch.statistics.paired_shares import mcnemar_p, paired_share_difference
 from hpsearch.storage import ComparisonRecord
 from tests.support.comparisons import comparison

@@ -15,8 +15,8 @@ from hpsearch.comparison.analysis.escape import courses
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure, tiles
 from hpsearch.comparison.figures.appearance import regime_color
 from hpsearch.comparison.plotting import comparison_figure
+from hpsearch.locales import LANGUAGES, Texts, sentences
 from hpsearch.reporting.figures.style import LIGHT
-from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
 from hpsearch.storage import ArmRecord, ComparisonRecord
 from tests.support import drawn_escapes, escapes
 from tests.support.comparisons import ROWS

@@ -11,8 +11,8 @@ from hpsearch.comparison.analysis.times import times as arm_times
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure, tuning
 from hpsearch.comparison.figures.appearance import gap_texts, interval, regime_color, regime_name, target_text
 from hpsearch.comparison.figures.figure import marks_axis, power_axis
+from hpsearch.locales import Texts, sentences
 from hpsearch.reporting.figures.style import DARK, LIGHT
-from hpsearch.reporting.locales import Texts, sentences
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ArmRecord, ComparisonRecord
 from hpsearch.trial import History

@@ -20,7 +20,7 @@ from hpsearch.comparison.figures import OPENING
 from hpsearch.comparison.page import picture
 from hpsearch.comparison.page.slide import HEIGHT, WIDTH
 from hpsearch.comparison.page.standings import ranked_table
-from hpsearch.reporting.locales import LANGUAGES, Texts
+from hpsearch.locales import LANGUAGES, Texts
 from hpsearch.reporting.pieces import RankedTable
 from hpsearch.reporting.rendering import render
 from hpsearch.storage import ArmRecord, ComparisonRecord

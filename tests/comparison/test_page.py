@@ -17,7 +17,7 @@ from hpsearch.comparison.figures import CHAPTERS, COMPARISON_FIGURES
 from hpsearch.comparison.page import page, write_comparison
 from hpsearch.comparison.page.closing import protocol, runs_table
 from hpsearch.comparison.page.opening import warnings
-from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
+from hpsearch.locales import LANGUAGES, Texts, sentences
 from hpsearch.reporting.rendering import figure_json, render
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.trial import History

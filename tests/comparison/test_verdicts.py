@@ -24,7 +24,7 @@ from hpsearch.comparison.analysis.times import tuning_luck_of
 from hpsearch.comparison.analysis.tuning import NOISE
 from hpsearch.comparison.analysis.verdicts import CLAIMS, verdicts
 from hpsearch.comparison.page import value_texts, verdict_key, verdict_texts
-from hpsearch.reporting.locales import LANGUAGES, Texts, sentences
+from hpsearch.locales import LANGUAGES, Texts, sentences
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord
 from hpsearch.trial import History

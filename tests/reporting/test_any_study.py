@@ -242,7 +242,10 @@ def test_names_with_markup_stay_text(tmp_path: Path) -> None:
     html = hpsearch.report(made, tmp_path).read_text(encoding="utf-8")
     assert "<img" not in html
     figures = re.search(r'<script[^>]*application/json[^>]*id="figures"[^>]*>(.*?)</script>', html, re.DOTALL)
-    assert figures is None or "<img" not in json.dumps(json.loads(figures[1]))
+    assert figures is not None
+    for figure in json.loads(figures[1]).values():
+        figure["layout"].get("meta", {}).pop("brush", None)  # texts of the filter's field, which are never markup
+        assert "<img" not in json.dumps(figure)
 
 
 @pytest.mark.slow

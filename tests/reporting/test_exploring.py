@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from hpsearch.locales import Texts
 from hpsearch.reporting import write_report
 from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.figures.points import Heights
 from hpsearch.reporting.figures.style import COLORS
-from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.ranking import ranked
 from hpsearch.reporting.study_page import page
 from hpsearch.reporting.tables import frames

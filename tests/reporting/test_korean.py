@@ -17,10 +17,10 @@ from rich.console import Console
 
 from hpsearch.config import find_study, read_config
 from hpsearch.data.tasks import infer_task
+from hpsearch.locales import ENGLISH, LANGUAGES, Texts, sentences, usual_language
 from hpsearch.progress import PhaseProgress, SearchStatus
 from hpsearch.reporting import page, write_report
 from hpsearch.reporting.formatting import MetricFormat, interval, short
-from hpsearch.reporting.locales import ENGLISH, LANGUAGES, Texts, sentences, usual_language
 from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.tables import frames
 from hpsearch.storage import StudyRecord

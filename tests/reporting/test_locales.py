@@ -15,9 +15,9 @@ from hpsearch.comparison.figures import COMPARISON_FIGURES
 from hpsearch.data.metrics import METRICS
 from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError
+from hpsearch.locales import ENGLISH, LANGUAGES, Texts, sentences
 from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.formatting import MetricFormat
-from hpsearch.reporting.locales import ENGLISH, LANGUAGES, Texts, sentences
 from hpsearch.reporting.tables import TABLES as TABLES_OF_A_SEARCH
 from hpsearch.reporting.tables.trials import FOREIGN_OUTCOMES, STATES
 from hpsearch.trial import Outcome

@@ -7,9 +7,9 @@ from hpsearch.comparison import page as comparison_page
 from hpsearch.comparison import plotting
 from hpsearch.comparison.figures import FigureChapter
 from hpsearch.comparison.figures.figure import ComparisonFigure
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting import page
 from hpsearch.reporting.figures import FIGURES, Figure
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.tables import Frames, frames
 from hpsearch.storage import ComparisonRecord, StudyRecord
 from tests.support.comparisons import comparison

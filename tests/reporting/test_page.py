@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.locales import ENGLISH
 from hpsearch.reporting import page, write_report
 from hpsearch.reporting.figures import FIGURES
-from hpsearch.reporting.locales import ENGLISH
 from hpsearch.reporting.pieces import Link, PageTable, Paragraph
 from hpsearch.reporting.rendering import plotly_script, render, script_json
 from hpsearch.reporting.tables import frames

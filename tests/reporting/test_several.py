@@ -14,7 +14,7 @@ import hpsearch
 from hpsearch.cli import main
 from hpsearch.comparison.page.several import several_comparisons
 from hpsearch.errors import UserError
-from hpsearch.reporting.locales import Texts
+from hpsearch.locales import Texts
 from hpsearch.reporting.several import several_page
 from hpsearch.reporting.several.contrast import basis, contrasts
 from hpsearch.reporting.several.settings import labels

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hpsearch.files import inert
+from hpsearch.locales import ENGLISH
 from hpsearch.reporting.formatting import MetricFormat, domain, duration, number, visible
 from hpsearch.reporting.importance import ENOUGH, importances
-from hpsearch.reporting.locales import ENGLISH
 from hpsearch.reporting.ranking import ranked
 from hpsearch.reporting.tables import TABLES, frames
 from hpsearch.reporting.tables.space import edge

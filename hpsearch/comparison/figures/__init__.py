@@ -1,7 +1,7 @@
 """The figures of a comparison, in the order of its report: one row each, in the chapter whose question it answers.
 
 To add a figure, write its functions in a file here, its row in a chapter below, and its sentences (`figure.NAME.…`) in
-`hpsearch.reporting.locales`.
+`hpsearch.locales`.
 """
 
 from dataclasses import dataclass

@@ -9,9 +9,9 @@ from typing import Protocol, TypeVar
 
 from hpsearch.comparison.analysis.measured import HasBatchSize, Spread
 from hpsearch.comparison.analysis.times import optimizers
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, SERIES, label
 from hpsearch.reporting.formatting import MetricFormat, duration, number, readable, visible
-from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.regimes import regime_of
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord

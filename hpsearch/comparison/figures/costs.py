@@ -38,9 +38,9 @@ from hpsearch.comparison.figures.figure import (
     plain_trace,
     plot,
 )
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, label, log_axis, rounded
 from hpsearch.reporting.formatting import number, share
-from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.scaling import Hyperbola
 from hpsearch.storage import ComparisonRecord

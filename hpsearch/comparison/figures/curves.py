@@ -27,9 +27,9 @@ from hpsearch.comparison.figures.appearance import (
     target_text,
 )
 from hpsearch.comparison.figures.figure import ComparisonFigure, Panel, Rows, interval_bars, panel_plot, power_axis
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded, value_axis
 from hpsearch.reporting.formatting import MetricFormat, number
-from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.regimes import regime_of
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord

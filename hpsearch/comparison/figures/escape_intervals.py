@@ -10,8 +10,8 @@ from hpsearch.comparison.analysis.escape import Dead, EscapeTime, all_cells, cel
 from hpsearch.comparison.figures.appearance import brief
 from hpsearch.comparison.figures.figure import Mark, Rows, interval_bars, mark_trace, plain_trace, plot
 from hpsearch.comparison.figures.tiles import cell_rows, method_name
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
-from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
 
 SERIES = ("finished", "running", "out of memory", "stopped early", "ink")  # learning rates

@@ -33,9 +33,9 @@ from hpsearch.comparison.figures.tiles import (
     row_of,
     tile_traces,
 )
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT
 from hpsearch.reporting.formatting import share
-from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 

@@ -17,9 +17,9 @@ from hpsearch.comparison.figures.figure import (
     panel_plot,
 )
 from hpsearch.comparison.figures.tiles import contrast_rows, method_name
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, axis
 from hpsearch.reporting.formatting import share
-from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
 
 STYLES = {  # of each method: colour and symbol

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.measured import Spread
 from hpsearch.comparison.figures.appearance import batch_label
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, log_ticks, rounded, tick_text
 from hpsearch.reporting.formatting import number
-from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 

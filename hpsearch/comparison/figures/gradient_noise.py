@@ -18,9 +18,9 @@ from hpsearch.comparison.figures.appearance import (
     sizes_of,
 )
 from hpsearch.comparison.figures.figure import Mark, Rows, batch_axis, interval_bars, mark_trace, plain_trace, plot
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
 from hpsearch.reporting.formatting import sentence
-from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 

@@ -27,9 +27,9 @@ from hpsearch.comparison.figures.appearance import (
 )
 from hpsearch.comparison.figures.figure import Mark, Rows, mark_trace, plain_trace, plot, range_bars
 from hpsearch.comparison.figures.tradeoff import bounded_fit
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, log_axis
 from hpsearch.reporting.formatting import sentence
-from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
 
 T = TypeVar("T", ScaleCurve, SharpnessCurve)

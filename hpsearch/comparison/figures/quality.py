@@ -33,9 +33,9 @@ from hpsearch.comparison.figures.figure import (
     panel_plot,
     plain_trace,
 )
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, axis
 from hpsearch.reporting.formatting import MetricFormat, number
-from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import finite
 from hpsearch.storage import ComparisonRecord

@@ -32,9 +32,9 @@ from hpsearch.comparison.figures.figure import (
     plain_trace,
     power_axis,
 )
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, blank, rounded
 from hpsearch.reporting.formatting import MetricFormat, number
-from hpsearch.reporting.locales import Texts
 from hpsearch.statistics.tuning import RateClass
 from hpsearch.storage import ComparisonRecord
 

@@ -35,9 +35,9 @@ from hpsearch.comparison.figures.figure import (
     panel_plot,
     range_bars,
 )
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
 from hpsearch.reporting.formatting import sentence, share
-from hpsearch.reporting.locales import Texts
 from hpsearch.storage import ComparisonRecord
 
 UNITS = {"before": "square", "updates": "circle", "epochs": "diamond-open"}

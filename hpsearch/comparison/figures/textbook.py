@@ -17,8 +17,8 @@ from hpsearch.comparison.analysis.bowl import CONDITIONS, ROWS, Bowl, BowlPath, 
 from hpsearch.comparison.analysis.trajectories import DrawnPath, Textbook, textbook
 from hpsearch.comparison.figures.appearance import brief, regime_color, regime_name
 from hpsearch.comparison.figures.figure import Rows, contours, plain_trace, plot
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, axis, rounded
-from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.rendering import figure_json
 from hpsearch.storage import ComparisonRecord
 

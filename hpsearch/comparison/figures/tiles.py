@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 from hpsearch.comparison.analysis.escape import CLASSES, EscapeCell, contrasts
 from hpsearch.comparison.figures.appearance import brief
 from hpsearch.comparison.figures.figure import HOVER, Rows
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, axis, rounded
 from hpsearch.reporting.formatting import share
-from hpsearch.reporting.locales import Texts
 
 COLORS = {
     "escaped": "finished",

@@ -24,9 +24,9 @@ from hpsearch.comparison.figures.appearance import (
     series_color,
 )
 from hpsearch.comparison.figures.figure import Rows, plain_trace, plot
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded
 from hpsearch.reporting.formatting import number, sentence
-from hpsearch.reporting.locales import Texts
 from hpsearch.statistics.scaling import Hyperbola
 from hpsearch.storage import ComparisonRecord
 

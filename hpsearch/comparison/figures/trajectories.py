@@ -23,9 +23,9 @@ from hpsearch.comparison.figures.appearance import (
     regime_name,
 )
 from hpsearch.comparison.figures.figure import Mark, Rows, contours, mark_trace, plot
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, axis
 from hpsearch.reporting.formatting import share
-from hpsearch.reporting.locales import Texts
 from hpsearch.statistics.estimates import finite
 from hpsearch.storage import ComparisonRecord
 

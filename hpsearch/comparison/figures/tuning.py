@@ -28,9 +28,9 @@ from hpsearch.comparison.figures.figure import (
     panel_plot,
     plain_trace,
 )
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, axis, value_axis
 from hpsearch.reporting.formatting import MetricFormat, number, share
-from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 

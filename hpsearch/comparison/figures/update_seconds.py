@@ -36,8 +36,8 @@ from hpsearch.comparison.figures.figure import (
     mark_trace,
     panel_plot,
 )
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, label, log_axis
-from hpsearch.reporting.locales import Texts
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 

@@ -1,6 +1,6 @@
 """The report of a comparison: one page from the storage alone, first the answer in a figure and a table, then verdicts, then the evidence.
 
-Every sentence is one of `hpsearch.reporting.locales` filled with the record's numbers, so that the page can be had in any language there
+Every sentence is one of `hpsearch.locales` filled with the record's numbers, so that the page can be had in any language there
 is; HTML is made of its pieces as of a search's page. Tables are written beside it as CSV, one for each figure.
 """
 
@@ -31,9 +31,9 @@ from hpsearch.comparison.page.picture import write_picture
 from hpsearch.comparison.page.standings import ranked_table
 from hpsearch.comparison.plotting import comparison_figures
 from hpsearch.files import inert, make_folder, write_file
+from hpsearch.locales import Texts
 from hpsearch.reporting import pieces
 from hpsearch.reporting.formatting import MetricFormat, number, sentence, visible
-from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.rendering import document, figure_json, reading_record
 from hpsearch.reporting.study_page import PREVIEW, script_texts
 from hpsearch.statistics import Estimate
@@ -64,7 +64,7 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
     Args:
         record: the comparison as it was read from its storage; it may be running or empty.
         folder: its folder, made where it is missing. Files in it with these names are replaced, each in one step.
-        language: a row of `hpsearch.reporting.locales.LANGUAGES`.
+        language: a row of `hpsearch.locales.LANGUAGES`.
 
     Raises:
         UserError: no such language.

@@ -8,8 +8,8 @@ from hpsearch.comparison.analysis.times import optimizers, winner_of
 from hpsearch.comparison.analysis.tuning import UNFIT
 from hpsearch.comparison.figures.appearance import arm_name, engine_text, optimizer_name, significant, sizes_of
 from hpsearch.comparison.page.opening import budget, data_title, row_counts
+from hpsearch.locales import Texts
 from hpsearch.reporting.formatting import number, sentence, visible
-from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.pieces import Facts, PageTable, Paragraph, Section
 from hpsearch.reporting.selection import network
 from hpsearch.storage import ArmRecord, ComparisonRecord, TrialRecord, WinnerRecord

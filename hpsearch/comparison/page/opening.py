@@ -23,8 +23,8 @@ from hpsearch.comparison.figures.appearance import (
     target_text,
 )
 from hpsearch.data.metrics import METRICS
+from hpsearch.locales import Texts
 from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
-from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.pieces import PageTable, Paragraph
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ArmRecord, ComparisonRecord

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hpsearch.comparison.analysis.verdicts import verdicts
 from hpsearch.comparison.figures.appearance import target_text
 from hpsearch.comparison.page.opening import all_sizes
-from hpsearch.reporting.locales import ENGLISH, Texts
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.pieces import PageTable, Paragraph, Section, Warnings
 from hpsearch.reporting.several import page_of
 from hpsearch.reporting.several.settings import differences, labels

@@ -7,8 +7,8 @@ from hpsearch.comparison.analysis.measured import Spread
 from hpsearch.comparison.analysis.standings import Standing, Value, compared_sizes, standings
 from hpsearch.comparison.analysis.times import UNITS, optimizers
 from hpsearch.comparison.figures.appearance import engine_text, percent, short_name, significant
+from hpsearch.locales import Texts
 from hpsearch.reporting.formatting import MetricFormat, duration, number
-from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.pieces import Paragraph, RankedCell, RankedTable
 from hpsearch.reporting.regimes import regime_of
 from hpsearch.storage import ArmRecord, ComparisonRecord

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import plotly.graph_objects as go
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.figures import (
     axes,
     confirmed,
@@ -30,7 +31,6 @@ from hpsearch.reporting.figures import (
     regimes,
 )
 from hpsearch.reporting.figures.style import DARK, LIGHT
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters as names_of
 from hpsearch.reporting.ranking import settings_of
 from hpsearch.reporting.tables import TABLES, Frames

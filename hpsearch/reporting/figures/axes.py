@@ -8,6 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.figures.bands import CROWD, FEWEST, TOP, band_traces, parts_of, quartiles_of
 from hpsearch.reporting.figures.points import (
     BEYOND,
@@ -29,7 +30,6 @@ from hpsearch.reporting.figures.points import (
 )
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, hover, label, name_label, rounded, value_axis
 from hpsearch.reporting.formatting import domain, identifier, number
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, ranked, space_of, with_value
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord, TrialRecord

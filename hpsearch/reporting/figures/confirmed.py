@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.figures.points import bold_trial, thinned
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, error_bars, hover, label, rounded, value_axis, within
 from hpsearch.reporting.formatting import MetricFormat
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.replicates import failed_text
 from hpsearch.reporting.selection import marked, trained_on, usable_trials
 from hpsearch.reporting.tables import Frames

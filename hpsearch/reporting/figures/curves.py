@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.figures.bands import QUARTILES, band_traces
 from hpsearch.reporting.figures.points import Ends, bold_trial, mark_color, scale_of_axis, thin
 from hpsearch.reporting.figures.style import (
@@ -24,7 +25,6 @@ from hpsearch.reporting.figures.style import (
     within,
 )
 from hpsearch.reporting.formatting import MetricFormat, number, share
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import best, close_to, ranked
 from hpsearch.reporting.selection import marked, marks
 from hpsearch.reporting.shapes import course, gained_most

@@ -2,11 +2,11 @@
 
 import plotly.graph_objects as go
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.failures import divergences, is_lost, spread_text
 from hpsearch.reporting.figures.points import bold_trial, marker
 from hpsearch.reporting.figures.style import blank, hover, label, log_axis, rounded
 from hpsearch.reporting.formatting import MetricFormat, number
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.tables import Frames
 from hpsearch.storage import StudyRecord
 from hpsearch.trial import Outcome

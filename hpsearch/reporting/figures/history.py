@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.figures.bands import CROWD, TOP, band_traces, parts_of, quartiles_of
 from hpsearch.reporting.figures.points import (
     BEYOND,
@@ -27,7 +28,6 @@ from hpsearch.reporting.figures.points import (
 )
 from hpsearch.reporting.figures.style import LIGHT, SYMBOLS, axis, bars, blank, color, label, rounded
 from hpsearch.reporting.formatting import MetricFormat, duration, share
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import ranked, with_value
 from hpsearch.reporting.selection import usable_trials
 from hpsearch.reporting.tables import Frames

@@ -11,6 +11,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.figures.bands import CROWD, TOP, density
 from hpsearch.reporting.figures.points import (
     TAG,
@@ -36,7 +37,6 @@ from hpsearch.reporting.figures.style import (
 )
 from hpsearch.reporting.formatting import MetricFormat, identifier, sentence, share, shares, visible
 from hpsearch.reporting.importance import why_unknown
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import hyperparameters, ranked
 from hpsearch.reporting.selection import usable_trials
 from hpsearch.reporting.tables import Frames

@@ -8,6 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.figures.bands import CROWD, TOP, band_traces, parts_of, quartiles_of
 from hpsearch.reporting.figures.points import (
     BEYOND,
@@ -28,7 +29,6 @@ from hpsearch.reporting.figures.points import (
 )
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, hover, label, log_axis, rounded, value_axis
 from hpsearch.reporting.formatting import MetricFormat, number, share
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import close_to, ranked, with_all_objectives
 from hpsearch.reporting.selection import off_front
 from hpsearch.reporting.tables import Frames

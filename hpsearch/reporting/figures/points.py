@@ -15,6 +15,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.figures.style import (
     LIGHT,
     SYMBOLS,
@@ -29,7 +30,6 @@ from hpsearch.reporting.figures.style import (
     within,
 )
 from hpsearch.reporting.formatting import MetricFormat, number
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import space_of, with_value
 from hpsearch.reporting.selection import Mark, marks
 from hpsearch.storage import StudyRecord, TrialRecord

@@ -10,6 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.figures.style import (
     LIGHT,
     SQUARE,
@@ -24,7 +25,6 @@ from hpsearch.reporting.figures.style import (
     rounded,
 )
 from hpsearch.reporting.formatting import interval, number, share, visible
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.tables import Frames
 from hpsearch.reporting.tables.results import predicted_of
 from hpsearch.statistics.estimates import student_mean

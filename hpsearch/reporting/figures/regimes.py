@@ -6,12 +6,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting import pieces
 from hpsearch.reporting.figures.curves import budget_axis
 from hpsearch.reporting.figures.style import LIGHT, blank, hover, label, rounded, value_axis, within
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.headline import compare_command
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.regimes import regime_name, sampled
 from hpsearch.reporting.regimes import regimes as regimes_of
 from hpsearch.reporting.tables import Frames

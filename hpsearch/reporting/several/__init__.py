@@ -6,9 +6,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting import pieces
 from hpsearch.reporting.formatting import MetricFormat, duration, identifier, number, visible
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.ranking import best, ended, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
 from hpsearch.reporting.replicates import of_completed_runs

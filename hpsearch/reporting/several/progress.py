@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from hpsearch.locales import Texts
 from hpsearch.reporting.figures.history import corners, unit
 from hpsearch.reporting.figures.points import limits
 from hpsearch.reporting.figures.style import LIGHT, SERIES, axis, blank, label, rounded, value_axis
 from hpsearch.reporting.formatting import MetricFormat
-from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.several.settings import labels
 from hpsearch.reporting.tables import TABLES
 from hpsearch.storage import StudyRecord

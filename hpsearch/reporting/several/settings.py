@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hpsearch.locales import Texts
 from hpsearch.reporting.formatting import number, readable, visible
-from hpsearch.reporting.locales import Texts
 from hpsearch.reporting.pieces import PageTable, Paragraph, Section
 from hpsearch.storage import ComparisonRecord, StudyRecord
 

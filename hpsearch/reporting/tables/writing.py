@@ -7,8 +7,8 @@ import pandas as pd
 
 from hpsearch.errors import StorageError
 from hpsearch.files import inert, make_folder, write_file
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
-from hpsearch.reporting.locales import ENGLISH, Texts
 from hpsearch.reporting.tables import TABLES, Column, Frames
 
 METRIC_COLUMNS = (
