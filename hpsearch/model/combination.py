@@ -76,6 +76,10 @@ class Combination:
             raise ValueError(f"{len(shares)} shares of {networks} networks")
         return cls(shares, float(stored["temperature"]), HeldOutErrors.of(stored["errors"]))
 
+    def predicts_as(self, other: "Combination") -> bool:
+        """Whether the same networks predict the same by both."""
+        return (self.shares, self.temperature) == (other.shares, other.temperature)
+
     def plain(self) -> dict[str, Any]:
         """Return it as plain values."""
         errors = self.errors.plain() if self.errors else None

@@ -87,7 +87,7 @@ def test_scores(known: Mapping[str, Any], data: Data, selection: Selection, fina
     count = selected.looks
     networks = tuple((network.trial, network.seed) for network in selection.networks)
     before = selected.tested.get(networks)
-    if networks == selected.networks and _combination(known, len(networks)) != selection.combination:
+    if networks == selected.networks and not _combination(known, len(networks)).predicts_as(selection.combination):
         before = None
     if bool(known.get("refitted")) != final.refitted:
         before = None
