@@ -267,10 +267,7 @@ def test_another_winner_than_the_search_s_best_is_told() -> None:
     """Where fresh seeds change the order, the chosen trial is named beside the search's best, and marked among the leaders."""
     record = confirmed(study(), winner=1)
     html = made(record)
-    assert (
-        f"Trial {record.result['trial']} has the best mean, 97.3 % (96.7 to 97.9 %), and was selected"
-        in prose(html)
-    )
+    assert f"Trial {record.result['trial']} has the best mean, 97.3 % (96.7 to 97.9 %), and was selected" in prose(html)
     assert "The marked one is selected: it has the best mean over fresh seeds" in prose(html)
     (marked,) = re.findall(r'<tr class="chosen"><td[^>]*>2</td><td[^>]*>(\d+)', html)
     assert int(marked) == record.result["trial"]
