@@ -105,8 +105,8 @@ def _refitted(
     """Return the networks, whose `members` trained on the training rows, trained once more on training and validation rows.
 
     Nothing selects these runs, so one of them may be bad, its last weights above all where the learning rate is high to the end. None
-    comes back where one of them fails, or where they fit the rows that they trained on worse than the members do, which have not trained
-    on all of them.
+    comes back where one of them fails, or where they predict the validation rows, on which they trained, worse than the members do, which
+    did not.
 
     Raises:
         Stopped: a signal ended the training.
@@ -119,13 +119,13 @@ def _refitted(
     except SearchFailed:
         observer.announce("one of them failed there: the networks of the training rows stay")
         return None
-    if _error(refitted, rows) > _error(members, rows):
-        observer.announce("they fit these rows worse than before: the networks of the training rows stay")
+    if _error(refitted, data) > _error(members, data):
+        observer.announce("they predict the validation rows worse than before: the networks of the training rows stay")
         return None
     return refitted
 
 
 def _error(members: Sequence[Member], data: Data) -> float:
-    """Return the networks' mean loss on the training rows of data."""
-    rows = data.training
+    """Return the networks' mean loss on the validation rows."""
+    rows = data.validation
     return fmean(data.score(outputs_of(member, rows.inputs), rows)[0] for member in members)

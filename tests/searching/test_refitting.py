@@ -26,8 +26,6 @@ from tests.support.small import small_data
 
 OF_THE_END = ("refitted", "rows", "refit_declined", "test", "gaps", "baseline", "predicted", "looks")  # of a result
 
-ERROR = refitting._error
-
 
 def weights_of(folder: Path) -> list[dict[str, torch.Tensor]]:
     """The weights of the model in a folder."""
@@ -42,7 +40,7 @@ def equal(one: list[dict[str, torch.Tensor]], other: list[dict[str, torch.Tensor
 
 @pytest.fixture(scope="module", autouse=True)
 def _any_network() -> Iterator[None]:
-    """Take the networks on all rows however they fit them: after three epochs they may be worse than the best evaluation was."""
+    """Take the networks on all rows however they predict: after three epochs they may be worse than the best evaluation was."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(refitting, "_error", lambda members, data: 0.0)
         yield
@@ -141,10 +139,7 @@ def test_it_can_be_turned_off_and_on(own: tuple[Path, dict[str, Any]], tmp_path:
 def test_networks_stay_where_those_on_all_rows_are_no_good(
     own: tuple[Path, dict[str, Any]], tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a run fails, or they fit the rows worse than before, the networks of the training rows are the model; it is tried once.
-
-    These are worse: after three epochs at a high constant rate the last weights are no match for those of the best evaluation.
-    """
+    """Where a run fails, or they predict validation rows worse, the networks of the training rows are the model; it is tried once."""
 
     def fail(*values: Any, all_rows: bool = False) -> Any:
         if all_rows:
@@ -154,7 +149,8 @@ def test_networks_stay_where_those_on_all_rows_are_no_good(
     if how == "fails":
         monkeypatch.setattr(refitting, "members_of", fail)
     else:
-        monkeypatch.setattr(refitting, "_error", ERROR)
+        errors = iter([2.0, 1.0])
+        monkeypatch.setattr(refitting, "_error", lambda members, data: next(errors))
     result, lines = run(tmp_path, small_data(), config())
     assert any("the networks of the training rows stay" in line for line in lines)
     assert (result["refitted"], result["refit_declined"]) == (False, True)
