@@ -94,7 +94,7 @@ def test_it_holds_only_without_conditions() -> None:
 
     answer = judged(window)
     assert (answer.judgement, answer.values["window"], answer.values["tried"]) == ("condition", 1, 9)
-    assert "1 of 9 combinations" in sentence(answer, record_of(window))
+    assert "at 1 of 9 settings" in sentence(answer, record_of(window))
 
 
 def test_a_window_is_named_only_where_half_escape() -> None:

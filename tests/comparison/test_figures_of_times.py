@@ -322,11 +322,9 @@ def test_the_map_has_every_trial_once() -> None:
 
 
 def test_quality_marks_what_is_significant() -> None:
-    """With ten seeds differences that all pairs share are filled marks; with six no p-value can be so small, and the reading says it."""
+    """With ten seeds differences that all pairs share are filled marks."""
     ten = traces("quality", made(seeds=10, batch_sizes=(1, 64, 1024)))
     assert EN("figure.quality.significant") in ten
-    assert "no p-value can fall below 0.094" in said("quality", made())
-    assert "no p-value" not in said("quality", made(seeds=10, batch_sizes=(1, 64, 1024)))
 
 
 def test_tuning_counts_trials() -> None:

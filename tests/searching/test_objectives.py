@@ -339,11 +339,11 @@ def test_figure(objectives: dict[str, str]) -> None:
     tables = frames(record)
     figure = FIGURES["pareto"].draw(tables, record)
     assert figure is not None
-    others, front, *rings = figure.data
-    assert [ring.name for ring in rings] == ["best so far" if not record.result else "selected"]
+    *others, front, ring = figure.data
+    assert [ring.name] == ["best so far" if not record.result else "selected"]
     on = tables["pareto"][tables["pareto"]["front"] == "yes"].sort_values("parameters")
     assert list(front.x) == list(on["parameters"])
-    assert len(others.x) + len(front.x) == len(tables["pareto"])
+    assert sum(len(trace.x) for trace in (*others, front)) == len(tables["pareto"])
     assert all("parameters" in text and "learning_rate" in text for text in front.text)
     assert (front.mode == "lines+markers") == (len(objectives) == 2)
     if len(objectives) == 3:

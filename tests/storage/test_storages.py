@@ -188,6 +188,7 @@ def pretended_elsewhere(writer: StudyWriter) -> Iterator[None]:
 def test_who_waits_for_a_complete_study_ends(url: str, name: str) -> None:
     """A process that joins the very study that was completed has nothing to do; one that asks for more goes on."""
     writer = opened(url, name)
+    writer.write_attribute("result", {})
     writer.complete = True
     writer.close()
     with pytest.raises(CompletedElsewhere, match=rf"study '{name}' is complete \(by .*, process \d+"):

@@ -27,7 +27,7 @@ ROOMS = [
     ["training"],
     ["data"],
     ["statistics"],
-    ["trial", "files", "progress", "platforms"],
+    ["trial", "files", "progress", "platforms", "locales"],
     ["errors"],
 ]
 HOMES = {
