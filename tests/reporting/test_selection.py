@@ -52,11 +52,11 @@ def test_how_sure_predictions_are_is_told() -> None:
     record = confirmed(study())
     assert certainty(record) == ""
     said = certainty(held_out(record, 1.4, fewest=100))
-    assert "logits are divided by 1.4, which takes the loss on 270 rows that trained nothing from 0.36 to 0.31." in said
-    assert "270 rows that trained nothing are fewer than the 300" in certainty(held_out(record, fewest=300))
-    assert "no temperature fitted to others lowers the loss, 0.36." in certainty(held_out(record, fewest=100))
+    assert "dividing the logits by 1.4 lowers the loss on 270 rows that no network trained on from 0.36 to 0.31." in said
+    assert "that takes 300 rows that no network trained on, and there are 270 rows." in certainty(held_out(record, fewest=300))
+    assert "no temperature lowers the loss of 0.36." in certainty(held_out(record, fewest=100))
     numbers = certainty(held_out(record, nine_tenths=[12.3456]))
-    assert "Of 270 rows that trained nothing, nine tenths are predicted to within ± 12.3:" in numbers
+    assert "Nine tenths of 270 rows that no network trained on are predicted to within ± 12.3;" in numbers
 
 
 def test_the_validation_value_has_an_interval_over_rows_beside_that_over_seeds(
