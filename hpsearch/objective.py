@@ -385,7 +385,8 @@ def _data(
     """Return the data as `Objective` takes them."""
     if isinstance(data, Data | str) and read.of_table:
         raise UserError(f"{', '.join(read.of_table)}: only arrays and frames are read here. Leave it out.")
-    own_rows = None if isinstance(validation, float | int | str) else validation
+    is_share = isinstance(validation, float | int | str)
+    own_rows = None if is_share else validation
     refused = validation if isinstance(data, Data) else own_rows
     if isinstance(data, Data | str) and refused is not None:
         raise UserError("validation: only arrays, frames and torch sets take rows beside them. Leave it out.")

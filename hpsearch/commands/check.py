@@ -150,7 +150,9 @@ def _range(seconds: tuple[float, float], texts: "Texts") -> str:
 
     least = duration(seconds[0])
     most = duration(seconds[1])
-    return texts.interval(least, most) if least != most else texts("screen.check.about", time=most)
+    if least == most:
+        return texts("screen.check.about", time=most)
+    return texts.interval(least, most)
 
 
 def _command(options: argparse.Namespace) -> str:

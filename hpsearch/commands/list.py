@@ -92,9 +92,11 @@ def _rows_of_folder(screen: "Screen", reports: Path, texts: "Texts") -> "Iterato
     from hpsearch.storage.urls import sqlite_url
 
     for name in studies_in(reports):
-        file = (reports / name / STUDY_FILE).absolute()
+        folder = reports / name
+        file = (folder / STUDY_FILE).absolute()
         if not file.is_file():
-            yield missing_row(name, "elsewhere" if kept_elsewhere(reports / name) else "unstored", texts)
+            reason = "elsewhere" if kept_elsewhere(folder) else "unstored"
+            yield missing_row(name, reason, texts)
             continue
         try:
             studies = read_all(sqlite_url(file))

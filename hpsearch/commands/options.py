@@ -333,7 +333,9 @@ def own_metric_of(options: argparse.Namespace) -> Any:
     """
     from hpsearch.config.own import load_code
 
-    return load_code(options.metric, "--metric") if options.metric else None
+    if options.metric:
+        return load_code(options.metric, "--metric")
+    return None
 
 
 def own_build(options: argparse.Namespace) -> Any:

@@ -41,7 +41,9 @@ def storage_words(source: str, name: str | None, reports: Path) -> list[str]:
 
 
 def _reports_words(reports: Path) -> list[str]:
-    return [] if reports == Path(REPORTS) else ["--reports", str(reports)]
+    if reports == Path(REPORTS):
+        return []
+    return ["--reports", str(reports)]
 
 
 def show_next_commands(
@@ -52,7 +54,9 @@ def show_next_commands(
 
     reports = Path(options.reports)
     words = folder_words(name, name, reports)
-    stored = storage_words(options.storage, name, reports) if options.storage else words
+    stored = words
+    if options.storage:
+        stored = storage_words(options.storage, name, reports)
     screen.announce("")
     show_next(screen, words, stored, folder, first)
 

@@ -14,8 +14,8 @@ def comparison_figures(record: ComparisonRecord) -> dict[str, ComparisonFigure]:
     """Return the figures that belong to what was asked, by name: of the escape tests, of a comparison on data, or both."""
     found = {}
     for row in COMPARISON_FIGURES:
-        asked = record.minima if row.name.startswith("escape_") else record.arms
-        if asked:
+        is_escape = row.name.startswith("escape_")
+        if record.minima if is_escape else record.arms:
             found[row.name] = row
     return found
 

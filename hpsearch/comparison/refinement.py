@@ -133,7 +133,9 @@ class ArmRefinement:
         for identity, (setting, seed) in asked.items():
             if identity in self.results:
                 continue
-            number = self.numbers[identity] if identity in self.numbers else next(fresh)
+            number = self.numbers.get(identity)
+            if number is None:
+                number = next(fresh)
             specs.append(replace(self._spec(setting, seed), number=number))
             self.in_training[number] = identity
             origins[number] = setting.trial

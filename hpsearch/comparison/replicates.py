@@ -143,7 +143,9 @@ def blocks(rows: Rows) -> Tensor:
 
     It is the top of the row's number times the golden ratio (Knuth, The Art of Computer Programming 3, §6.4), which spreads neighbours.
     """
-    units = torch.arange(len(rows)) if rows.units is None else rows.units
+    units = rows.units
+    if units is None:
+        units = torch.arange(len(rows))
     hashed = units.numpy().astype(np.uint64) * GOLDEN  # modulo 2^64
     return torch.from_numpy((hashed >> np.uint64(64 - BLOCK_BITS)).astype(np.int64))
 

@@ -113,7 +113,8 @@ def toml(value: Any) -> str:
 
 def toml_key(name: str) -> str:
     """Return a key as TOML writes it: in quotes where it has more than letters, digits, _ and -."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml(name)
+    is_bare = re.fullmatch(r"[A-Za-z0-9_-]+", name)
+    return name if is_bare else toml(name)
 
 
 def _question(data: Mapping[str, Any]) -> str:
@@ -132,7 +133,9 @@ def _data_lines(data: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator
         yield from _comment(f"- {sentence}")
     for notice in summary.get("notices", ()):
         yield from _comment(f"- {notice}")
-    folds = {} if "name" in data else {"folds": parse(STUDIES / "table.toml")["data"]["folds"]}
+    folds = {}
+    if "name" not in data:
+        folds["folds"] = parse(STUDIES / "table.toml")["data"]["folds"]
     settings = [
         Setting(key, value, MEANINGS.get(key, "")) for key, value in {**data, **folds}.items() if key != "columns"
     ]
@@ -200,7 +203,10 @@ def _aligned(settings: Iterable[Setting]) -> list[str]:
     lines = []
     for setting in settings:
         meaning = _one_line(setting.meaning)
-        lines.append(f"{setting.text:<{width}}  # {meaning}" if meaning else setting.text)
+        line = setting.text
+        if meaning:
+            line = f"{line:<{width}}  # {meaning}"
+        lines.append(line)
     return lines
 
 

@@ -179,7 +179,9 @@ def _folds(
         values, mean, scale = _loss_targets(targets, task, training)
         weights = weigh(training)
         parts = _rows(own, values, training, weights), _rows(others, values, validation, weights)
-        test = _rows(scaled.tests[number], values, split.tests[number], weights, units) if split.tests else None
+        test = None
+        if split.tests:
+            test = _rows(scaled.tests[number], values, split.tests[number], weights, units)
         folds.append(Fold(*parts, mean, scale, test))
     return tuple(folds)
 

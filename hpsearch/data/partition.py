@@ -179,7 +179,9 @@ def few_rows(classes: Sequence[str], counts: Array, needed: int) -> str:
     least, most = int(counts[rare[0]]), int(counts[rare[-1]])
     if len(rare) == 1:
         return f"class {shown(classes[rare[0]])} has {rows_text(least)}"
-    rows = f"{rows_text(least)} each" if least == most else f"{least} to {most} rows"
+    rows = f"{least} to {most} rows"
+    if least == most:
+        rows = f"{rows_text(least)} each"
     return f"classes {listed([classes[number] for number in rare])} have {rows}"
 
 

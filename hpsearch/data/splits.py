@@ -94,7 +94,9 @@ def split_rows(
     drawer = Drawer(codes, classes, options.seed, constraints.groups, constraints.times)
     pool = np.arange(count - constraints.given_test - constraints.given_validation)
     placed = _placed_validation(drawer, pool, count, options, constraints)
-    free = pool if placed is None else np.setdiff1d(pool, placed, assume_unique=True)
+    free = pool
+    if placed is not None:
+        free = np.setdiff1d(pool, placed, assume_unique=True)
     test = _test_rows(drawer, free, len(pool), count, options, constraints)
     left = np.setdiff1d(free, test, assume_unique=True)
     may_fold = options.validation is None and constraints.times is None

@@ -51,7 +51,9 @@ class Texts:
     @property
     def page_name(self) -> str:
         """The file of a report in this language: `report.html`, `report.ko.html`."""
-        return "report.html" if self.language == "en" else f"report.{self.language}.html"
+        if self.language == "en":
+            return "report.html"
+        return f"report.{self.language}.html"
 
     def __call__(self, key: str, **values: object) -> str:
         """Return a sentence with its names filled in."""

@@ -267,7 +267,8 @@ class MetricFormat:
             return number(float(gap))
         if 0 < round(100 * gap, 9) < 0.5 * 10**-self.decimals:
             return self.texts("number.tiny_gap", points=f"{10**-self.decimals:g}")
-        key = "point" if round(100 * gap, self.decimals) == 1 else "points"
+        is_one = round(100 * gap, self.decimals) == 1
+        key = "point" if is_one else "points"
         return self.texts(f"number.{key}", points=fixed(100 * gap, self.decimals))
 
     def between(self, low: float | None, high: float | None) -> str:

@@ -123,7 +123,9 @@ def _why_unknown(name: str, trials: list[TrialRecord], texts: Texts) -> str:
         return texts("search.importance.few", trials=texts.count("trial", len(trials)), enough=ENOUGH)
     if len(values) < OWN:
         return texts("search.importance.few_own", trials=texts.count("trial", len(values)), enough=OWN)
-    return texts("search.importance.constant") if len(set(values)) < 2 else ""
+    if len(set(values)) < 2:
+        return texts("search.importance.constant")
+    return ""
 
 
 def _distribution(name: str, record: StudyRecord, trials: list[TrialRecord]) -> BaseDistribution:

@@ -181,5 +181,7 @@ class NotebookLine:
     @staticmethod
     def _html(text: str, done: int, total: int | None) -> str:
         """Return the line, with a bar where it is known how much there is to do."""
-        bar = f'<progress value="{done}" max="{total}"></progress> ' if total else ""
+        bar = ""
+        if total:
+            bar = f'<progress value="{done}" max="{total}"></progress> '
         return f"<div>{bar}<span>{escape(text)}</span></div>"

@@ -11,7 +11,7 @@ from rich.text import Text
 from hpsearch.locales import Texts, language_words
 from hpsearch.reporting.formatting import SPACE, MetricFormat, duration, number, printable, visible
 from hpsearch.reporting.headline import compare_command
-from hpsearch.reporting.ranking import best, hyperparameters, ranked
+from hpsearch.reporting.ranking import best, hyperparameters, ranked, settings_of
 from hpsearch.reporting.regimes import RegimeTrials, regime_name, regimes
 from hpsearch.reporting.screen import HEAD, Screen
 from hpsearch.reporting.selection import network, of_trials, trained_on
@@ -41,7 +41,8 @@ def state(stored: StoredStudy) -> str:
         return "running"
     if isinstance(record, ComparisonRecord):
         tuned = record.arms and all(arm.best or arm.fastest for arm in record.arms)
-        return "finished" if tuned or (not record.arms and record.minima) else "stopped"
+        is_done = tuned or (not record.arms and record.minima)
+        return "finished" if is_done else "stopped"
     if record.foreign:
         return "unknown"
     if record.result:
@@ -98,8 +99,7 @@ def _progress(record: StudyRecord | ComparisonRecord) -> str:
 
 def _wanted(record: StudyRecord) -> int:
     """Return how many trials a study is to have, 0 where nobody said so."""
-    search = record.settings.get("search")
-    wanted = search.get("trials") if isinstance(search, Mapping) else None
+    wanted = settings_of(record, "search").get("trials")
     return wanted if isinstance(wanted, int) else 0
 
 
@@ -237,8 +237,11 @@ def _cell(trial: TrialRecord, name: str) -> str:
     if name not in trial.params:
         return "–"
     value = trial.params[name]
-    text = number(value, 3) if isinstance(value, float) else number(value)
-    return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
+    is_float = isinstance(value, float)
+    text = number(value, 3) if is_float else number(value)
+    if len(text) <= LONGEST_CELL:
+        return text
+    return f"{text[: LONGEST_CELL - 1]}…"
 
 
 def _show_regimes(screen: Screen, record: StudyRecord, texts: Texts) -> None:

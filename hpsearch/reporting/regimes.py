@@ -67,7 +67,9 @@ class RegimeTrials:
     @property
     def median(self) -> float | None:
         """The median of the usable trials' values, None where there is none."""
-        return median(trial.value or 0.0 for trial in self.usable) if self.usable else None
+        if not self.usable:
+            return None
+        return median(trial.value or 0.0 for trial in self.usable)
 
     @property
     def median_seconds(self) -> float | None:
@@ -100,7 +102,9 @@ def batch_size_of(trial: TrialRecord, record: StudyRecord) -> Any:
 
 
 def _of_regime(record: StudyRecord, regime: Regime, trials: Sequence[TrialRecord]) -> RegimeTrials:
-    sizes = {batch_size_of(trial, record) for trial in trials} if regime is Regime.SOME else set()
+    sizes = set()
+    if regime is Regime.SOME:
+        sizes = {batch_size_of(trial, record) for trial in trials}
     usable = [trial for trial in trials if trial.usable]
     best = min(usable, key=lambda trial: trial.rank(record.direction), default=None)
     return RegimeTrials(regime, sorted(map(int, sizes)), trials, best)

@@ -36,7 +36,8 @@ def of_completed_runs(record: StudyRecord) -> StudyRecord:
         begun = result["fresh"]["runs"]
         mean = {name: winner[name] for name in UNKNOWN}
         runs = begun - failed_runs(winner).total()
-        result["fresh"] = {**result["fresh"], **mean, "runs": runs, "begun": begun} if runs > 0 else None
+        known = {**result["fresh"], **mean, "runs": runs, "begun": begun}
+        result["fresh"] = known if runs > 0 else None
     result["gaps"] = {**(result.get("gaps") or {}), **_gaps(record, result, means)}
     return replace(record, result=result)
 

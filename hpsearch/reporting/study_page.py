@@ -262,7 +262,8 @@ def _other_trials(record: StudyRecord, tables: Frames, board: pd.DataFrame, text
 def _leaders_text(record: StudyRecord, texts: Texts) -> str:
     if record.foreign and record.objectives:
         return texts("search.foreign_study.front_trials", first=MetricFormat.of(record, texts).name)
-    key = "highest" if MetricFormat.of(record, texts).maximize else "lowest"
+    metric = MetricFormat.of(record, texts)
+    key = "highest" if metric.maximize else "lowest"
     text = texts(f"search.leaderboard.{key}", trials=usable_trials(record, texts))
     if not record.result.get("fresh"):
         return text

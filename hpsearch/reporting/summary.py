@@ -117,10 +117,10 @@ def _described(record: StudyRecord, leader: TrialRecord, texts: Texts) -> str:
         params = {name: value for name, value in params.items() if not OF_THE_NETWORK.fullmatch(name)}
         layers.append(network(shape["widths"], str(shape.get("activation") or ""), texts))
         if "dropout" in params:
-            layers.append(_setting("dropout", params.pop("dropout"), texts))
+            layers.append(_setting("dropout", params.pop("dropout")))
     optimizer = params.pop("optimizer", None)
     descent = optimizer == "sgd" and not params.get("momentum")
-    settings = [_setting(name, value, texts) for name, value in params.items() if name != "batch_size"]
+    settings = [_setting(name, value) for name, value in params.items() if name != "batch_size"]
     if "batch_size" in params:
         settings.append(_batches(params["batch_size"], descent, texts))
     trained = texts.listing(settings)
@@ -133,11 +133,11 @@ def _described(record: StudyRecord, leader: TrialRecord, texts: Texts) -> str:
 def _batches(size: Any, descent: bool, texts: Texts) -> str:
     """Return the batch size; one of all rows is gradient descent only where nothing but the gradient moves the weights (`descent`)."""
     if size != "full":
-        return _setting("batch_size", size, texts)
+        return _setting("batch_size", size)
     return texts(f"search.phrase.{'gradient_descent' if descent else 'full_batches'}")
 
 
-def _setting(name: str, value: Any, texts: Texts) -> str:
+def _setting(name: str, value: Any) -> str:
     """Return a hyperparameter and its value, short: `learning rate 0.0028`."""
     is_finite = isinstance(value, float) and isfinite(value)
     return f"{identifier(name, 60)} {number(value, digits=2) if is_finite else number(value)}"

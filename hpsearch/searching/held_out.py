@@ -13,9 +13,8 @@ Whatever is said of them is cross-fitted: the rows are divided into `PARTS`, and
 temperature that were fitted to the other parts. The loss is the one that networks train on: log loss, squared error, or the user's own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from math import exp, isfinite, log
 
 import torch
@@ -136,9 +135,10 @@ def fitted(held: HeldOut, study_seed: int, *, several: bool) -> Fitted:
     """
     every = torch.arange(len(held), device=held.predictions.device)
     groups = _groups(held, study_seed)
-    choose: Callable[[Tensor], Tensor] = partial(greedy_shares, held) if several else lambda chosen: single(held)
     rest = [every[groups != group] for group in range(int(groups.max()) + 1)]
-    shares = [choose(chosen) for chosen in rest]
+    shares = [single(held)] * len(rest)
+    if several:
+        shares = [greedy_shares(held, chosen) for chosen in rest]
     plain = _cross_fitted(held, groups, shares, [1.0] * len(rest))
     plain_loss = held.loss(plain, every)
     final = torch.stack(shares).mean(dim=0)

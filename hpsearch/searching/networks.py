@@ -203,9 +203,8 @@ def _train_on_all_rows(spec: TrialSpec, passes: float, full: Data, engine: Engin
 
 def single_of(record: StudyRecord) -> Combination:
     """Return how the selected single network of a study predicts: its temperature, and its errors on held-out rows."""
-    result = record.result
-    stored = result.get("single") if record.selected.is_ensemble else result.get("combination")
-    return Combination.of(stored, 1)
+    key = "single" if record.selected.is_ensemble else "combination"
+    return Combination.of(record.result.get(key), 1)
 
 
 def count_scoring(url: str, record: StudyRecord, refitted: Refitted, take_over: bool) -> int:

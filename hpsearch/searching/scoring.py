@@ -134,7 +134,9 @@ def _mean_metric(parts: Sequence[tuple[Data, Rows, Tensor]]) -> float:
 
 
 def _weights(rows: Rows) -> Tensor:
-    return torch.ones(len(rows)) if rows.weights is None else rows.weights.cpu()
+    if rows.weights is None:
+        return torch.ones(len(rows))
+    return rows.weights.cpu()
 
 
 def _array(tensor: Tensor) -> npt.NDArray[np.float64]:

@@ -163,7 +163,9 @@ def _before_training(study: OpenStudy, search: Search) -> Iterator[str]:
         trials = ", ".join(f"#{number}" for number in interrupted)
         yield f"training {len(interrupted)} interrupted trial{'s' * (len(interrupted) > 1)} ({trials}) again"
     if not search.remaining:
-        stored = "the one trial is" if search.total == 1 else f"all {search.total:,} trials are"
+        stored = f"all {search.total:,} trials are"
+        if search.total == 1:
+            stored = "the one trial is"
         yield f"{stored} stored: nothing is trained"
     elif will_compile(study.run_options.engine, study.data):
         yield "compiling kernels for this machine (once; ~10 s)"

@@ -41,7 +41,9 @@ def paired_ratio(a: Sequence[float], b: Sequence[float], groups: Sequence[int] =
     if not usable.any() or min(left.min(), right.min()) <= 0:
         raise ValueError("expected positive costs, and a finite one in at least one pair")
     ratios = np.log(left[usable]) - np.log(right[usable])
-    chosen = np.asarray(groups)[usable] if len(groups) else np.zeros(len(ratios))
+    chosen = np.zeros(len(ratios))
+    if len(groups):
+        chosen = np.asarray(groups)[usable]
     return _exponential(_middle(ratios, _by_group(ratios, chosen)))
 
 
@@ -53,7 +55,9 @@ def _middle(ratios: Array, groups: list[Array]) -> Estimate:
     if np.isfinite(ratios).all():
         return student_mean([float(group.mean()) for group in groups])
     middles = np.array([float(medians(group)) for group in groups])
-    bounds = median_interval(middles) if len(middles) >= FEWEST else (-inf, inf)
+    bounds = (-inf, inf)
+    if len(middles) >= FEWEST:
+        bounds = median_interval(middles)
     return Estimate(float(medians(middles)), *bounds)
 
 

@@ -126,7 +126,9 @@ def _scatter(measured: Array, fitted: int, rms: float) -> list[Variance]:
         return []
     finite = np.isfinite(measured).all(1)
     seeds = np.log2(measured[finite]).var(1, ddof=1)
-    of_medians = float(seeds.mean()) * pi / 2 / measured.shape[1] if len(seeds) else 0.0
+    of_medians = 0.0
+    if len(seeds):
+        of_medians = float(seeds.mean()) * pi / 2 / measured.shape[1]
     return [Variance(max(0.0, rms**2 * fitted / freedom - of_medians), float(freedom))]
 
 

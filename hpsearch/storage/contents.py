@@ -87,7 +87,9 @@ def _has_study(connection: Connection, own: Set[str]) -> bool:
 
 
 def _listed_versions(found: Set[Any]) -> str:
-    return f"version {listed(sorted(map(str, found)), 2)}" if found else "no version"
+    if not found:
+        return "no version"
+    return f"version {listed(sorted(map(str, found)), 2)}"
 
 
 def _maker(connection: Connection) -> str:

@@ -29,7 +29,9 @@ SEED = "seed"  # the parameter of runs on fresh seeds
 def winner_study(arm: str, trial: int, learning_rate: float | None) -> str:
     """Return the name of the study of a winner's runs; a learning rate of the second stage is a part of it."""
     name = f"{arm}{WINNER}{trial}"
-    return name if learning_rate is None else f"{name} at {learning_rate:g}"
+    if learning_rate is None:
+        return name
+    return f"{name} at {learning_rate:g}"
 
 
 def read_study(url: str, name: str | None = None) -> StudyRecord:

@@ -28,7 +28,9 @@ def sqlite_url(file: Path) -> str:
 
 def storage_url(source: str, reports: Path) -> str:
     """Return the URL of a study's storage, given its URL, its name or its folder."""
-    return source if "://" in source else sqlite_url(study_file(source, reports))
+    if "://" in source:
+        return source
+    return sqlite_url(study_file(source, reports))
 
 
 def local_file(url: str) -> Path | None:

@@ -282,7 +282,6 @@ def test_two_weight_paths_end_where_they_are_no_longer_finite() -> None:
     assert found is not None
     assert [path.batch_size for path in found.paths] == [1, 32, 1024]
     assert len(found.paths[2].updates) == len(table["paths"][0]["updates"]) - 1
-    assert found.paths[0].points_until(83) == 2
 
 
 def test_nothing_measured_is_nothing_found() -> None:

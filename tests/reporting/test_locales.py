@@ -39,7 +39,7 @@ READERS = sorted(
         REPORTING / "replicates.py",
         PACKAGE / "cli.py",
         *(PACKAGE / command for command in COMMANDS),
-        REPORTING / "locales" / "__init__.py",
+        PACKAGE / "locales" / "__init__.py",
         REPORTING / "tables" / "space.py",
         REPORTING / "tables" / "writing.py",
         *REPORTING.glob("figures/*.py"),

@@ -52,8 +52,12 @@ def test_how_sure_predictions_are_is_told() -> None:
     record = confirmed(study())
     assert certainty(record) == ""
     said = certainty(held_out(record, 1.4, fewest=100))
-    assert "dividing the logits by 1.4 lowers the loss on 270 rows that no network trained on from 0.36 to 0.31." in said
-    assert "that takes 300 rows that no network trained on, and there are 270 rows." in certainty(held_out(record, fewest=300))
+    assert (
+        "dividing the logits by 1.4 lowers the loss on 270 rows that no network trained on from 0.36 to 0.31." in said
+    )
+    assert "that takes 300 rows that no network trained on, and there are 270 rows." in certainty(
+        held_out(record, fewest=300)
+    )
     assert "no temperature lowers the loss of 0.36." in certainty(held_out(record, fewest=100))
     numbers = certainty(held_out(record, nine_tenths=[12.3456]))
     assert "Nine tenths of 270 rows that no network trained on are predicted to within ± 12.3;" in numbers

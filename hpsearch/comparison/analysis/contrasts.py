@@ -240,7 +240,9 @@ def last_part(record: ComparisonRecord) -> str:
     arms = of_first(record, record.arms)
     winners = [arms[size].best for size in (reference_size(record), record.rows) if size in arms]
     runs = [run for winner in winners if winner for run in winner.runs if run.scores]
-    return "test" if runs and all("last" in run.scores for run in runs) else "validation"
+    if runs and all("last" in run.scores for run in runs):
+        return "test"
+    return "validation"
 
 
 def _last_score(record: ComparisonRecord) -> Callable[[TrialRecord], float | None]:
@@ -263,7 +265,9 @@ def _last_metric(record: ComparisonRecord, run: TrialRecord) -> float | None:
 
 
 def _score(run: TrialRecord, part: str) -> float | None:
-    return float(run.scores[part]["metric"]) if part in run.scores else None
+    if part in run.scores:
+        return float(run.scores[part]["metric"])
+    return None
 
 
 def _difference_of(
@@ -339,7 +343,9 @@ def scored_seeds(record: ComparisonRecord) -> int:
 def full_score(record: ComparisonRecord) -> float:
     """Return the median test score of GD, 0 where there is none."""
     full = _full_batch(record)
-    return full.scores["test"].value if full and "test" in full.scores else 0.0
+    if full and "test" in full.scores:
+        return full.scores["test"].value
+    return 0.0
 
 
 def unsaturated(record: ComparisonRecord) -> tuple[int, ...]:

@@ -284,21 +284,21 @@ def boundaries(record: ComparisonRecord) -> list[Boundary]:
     return sorted(found, key=lambda boundary: (boundary.batch_size is None, boundary.batch_size or 0))
 
 
-def _map_cells(record: ComparisonRecord) -> list[EscapeCell]:
+def instability_cells(record: ComparisonRecord) -> list[EscapeCell]:
     """Return the cells of the instability test from x = 1, SGD's and GD's."""
     return [cell for cell in cells(record, "instability", start="x = 1") if cell.method in ("sgd", "gd")]
 
 
 def lyapunov_agreement(record: ComparisonRecord) -> Agreement:
     """Return in how many cells from x = 1 runs left as the sign of the exponent predicts; no exponent is minus infinity."""
-    found = _map_cells(record)
+    found = instability_cells(record)
     agreeing = [cell for cell in found if (cell.left >= HALF) == ((cell.theory.get("exponent") or -1.0) > 0)]
     return Agreement(len(found), len(agreeing))
 
 
 def leaving_from(record: ComparisonRecord, batch_size: int | None) -> float | None:
     """Return the smallest learning rate of the instability test at which half or more of a batch size's runs left; None if none."""
-    leaving = [cell for cell in _map_cells(record) if cell.batch_size == batch_size and cell.left >= HALF]
+    leaving = [cell for cell in instability_cells(record) if cell.batch_size == batch_size and cell.left >= HALF]
     return min((cell.learning_rate for cell in leaving), default=None)
 
 

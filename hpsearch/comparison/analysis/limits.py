@@ -56,7 +56,9 @@ def _missing(record: ComparisonRecord, sizes: Sequence[int]) -> Answer | None:
         "full": bool(record.arms) and record.rows in sizes,
     }
     names = tuple(name for name, present in there.items() if not present)
-    return Answer(Judgement.THIN, "missing", {"missing": names}) if names else None
+    if names:
+        return Answer(Judgement.THIN, "missing", {"missing": names})
+    return None
 
 
 def _few(arms: Iterable[ArmTimes]) -> Answer | None:
@@ -110,4 +112,6 @@ def _seed_limits(seeds: int) -> list[Limit]:
 
 
 def _division_limits(record: ComparisonRecord) -> list[Limit]:
-    return [Limit("one_division", Judgement.CONDITION)] if record.divisions == 1 else []
+    if record.divisions == 1:
+        return [Limit("one_division", Judgement.CONDITION)]
+    return []

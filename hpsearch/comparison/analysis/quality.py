@@ -171,7 +171,9 @@ def _compare_sizes(record: ComparisonRecord, values: Mapping[int, BySeed], base:
         result[size] = Within(metric, None, None, None)
         if size in pairs:
             ours, theirs, _ = pairs[size]
-            costs = (theirs, ours) if record.direction == "maximize" else (ours, theirs)  # the better one costs less
+            costs = (ours, theirs)
+            if record.direction == "maximize":
+                costs = (theirs, ours)  # the better one costs less
             better = probability_of_improvement(*costs)
             result[size] = Within(metric, paired_difference(*pairs[size]), p_values[size], better)
     return result

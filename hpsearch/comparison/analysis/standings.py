@@ -163,7 +163,8 @@ def _minima(record: ComparisonRecord, sizes: Sequence[int]) -> Standings:
     others: dict[int, int] = {}
     for size in sizes:
         if size == record.rows:
-            values[size] = {"escaped": found.descent} if found and found.descent else {}
+            if found and found.descent:
+                values[size] = {"escaped": found.descent}
             continue
         share, tested = _escaped_share(record, size)
         if share is not None:

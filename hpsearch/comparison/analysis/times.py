@@ -204,7 +204,9 @@ def tuning_luck_of(record: ComparisonRecord, optimizer: str) -> float:
     """Return the tuning luck of an optimizer's arms in octaves, as `scaling` takes it into account."""
     sizes, rows = _steps_in_common(record, optimizer)
     variances = _second_stage(record, optimizer)
-    return _scatter_luck(sizes, rows, variances) if rows else tuning_luck(*variances)
+    if rows:
+        return _scatter_luck(sizes, rows, variances)
+    return tuning_luck(*variances)
 
 
 def _second_stage(record: ComparisonRecord, optimizer: str) -> tuple[Variance, ...]:

@@ -140,10 +140,6 @@ class DrawnPath:
     examples_to_near: int | None
     edge: bool
 
-    def points_until(self, update: int) -> int:
-        """Return how many points the path has up to an update."""
-        return sum(recorded <= update for recorded in self.updates)
-
 
 @dataclass(frozen=True, slots=True)
 class Textbook:

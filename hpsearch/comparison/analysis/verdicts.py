@@ -110,7 +110,8 @@ def unsteady(record: ComparisonRecord) -> Answer:
     limits = measured_limits(record, before, after)
     signs = {sign_of(one.ratio) for one in known}
     if signs == {MORE} and all(one.monotone for one in known):
-        judgement = Judgement.HOLDS if tuning == "harder" else Judgement.CONDITION
+        is_harder = tuning == "harder"
+        judgement = Judgement.HOLDS if is_harder else Judgement.CONDITION
         return Answer(judgement, "monotone", values, (*remarks, tuning), limits)
     if MORE in signs:
         places = tuple(f"unsteadiest_{name}" for name in ("before", "after") if f"unsteadiest_{name}" in values)
@@ -216,9 +217,9 @@ def _seconds(record: ComparisonRecord, full: ArmTimes, mini: ArmTimes) -> tuple[
 def compromise(record: ComparisonRecord) -> Answer:
     """Mini-batches are the compromise: the critical batch size lies between the ends, and a mini-batch near it is quicker than both."""
     arms = three_times(record)
-    fit = scaling(record, optimizers(record)[0]) if record.arms else None
     if arms is None:
         return lacking(record)
+    fit = scaling(record, optimizers(record)[0])
     one, mini, full = arms
     if fit is None:
         return Answer(Judgement.THIN, "unfitted")
@@ -279,7 +280,9 @@ def generalises(record: ComparisonRecord) -> Answer:
         return quality_lacking(record)
     last = better_than_full(record, "last")
     values: Values = {"test": test, "equal_epochs": epochs, "equal_updates": updates, "batch_size": size, "last": last}
-    remarks: tuple[str, ...] = ("rows", "budgets") if knows_test_rows(record) else ("budgets",)
+    remarks: tuple[str, ...] = ("budgets",)
+    if knows_test_rows(record):
+        remarks = ("rows", "budgets")
     if last is not None:
         remarks += (f"last_{last_part(record)}",)
     short = unsaturated(record)

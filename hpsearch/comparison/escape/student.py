@@ -276,7 +276,8 @@ def sample_descent(
         weights -= learning_rate / batch_size * gradient
         if not record(recorded, marks, update, weights):
             break
-        quiet = quiet + 1 if learning_rate / batch_size * np.max(np.abs(gradient)) < SETTLED else 0
+        step = learning_rate / batch_size * np.max(np.abs(gradient))
+        quiet = quiet + 1 if step < SETTLED else 0
         if quiet == QUIET:
             stay(recorded, marks, update, weights)
             break

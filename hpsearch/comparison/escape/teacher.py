@@ -283,7 +283,8 @@ def fresh_arms(best: dict[str, Setting], settings: TeacherSettings) -> list[Esca
     result = [EscapeArm(method, "bad", *pair) for method, pair in product(NOISY, chosen)]
     result += [EscapeArm("sgd", "good", *pair) for pair in chosen]
     rates = list(settings.learning_rates)
-    rates += [best["larger"]["learning_rate"]] if "larger" in best else []
+    if "larger" in best:
+        rates.append(best["larger"]["learning_rate"])
     return result + [EscapeArm("gd", start, rate, FULL) for start, rate in product(("bad", "good"), rates)]
 
 

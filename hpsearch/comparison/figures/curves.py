@@ -26,7 +26,15 @@ from hpsearch.comparison.figures.appearance import (
     sizes_of,
     target_text,
 )
-from hpsearch.comparison.figures.figure import ComparisonFigure, Panel, Rows, interval_bars, panel_plot, power_axis
+from hpsearch.comparison.figures.figure import (
+    ComparisonFigure,
+    Panel,
+    Rows,
+    axis_suffix,
+    interval_bars,
+    panel_plot,
+    power_axis,
+)
 from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded, value_axis
 from hpsearch.reporting.formatting import MetricFormat, number
@@ -136,9 +144,9 @@ def _target_traces(unit: str, curves: list[Curve], record: ComparisonRecord, tex
     traces = [go.Scatter(x=rounded(ends), y=[record.target] * 2, mode="lines", line=line, hoverinfo="skip")]
     arms = [arm for arm in of_optimizer(times(record), curves[0].optimizer) if arm.batch_size in sizes_of(curves)]
     for arm in arms:
-        need = arm.costs[UNITS[unit]].median if UNITS[unit] in arm.costs else None
-        if need and isfinite(need.value):
-            traces.append(_need(arm, need, ends, record, texts))
+        cost = arm.costs.get(UNITS[unit])
+        if cost and isfinite(cost.median.value):
+            traces.append(_need(arm, cost.median, ends, record, texts))
     return traces
 
 
@@ -180,7 +188,7 @@ def _labels(
     name: str, curves: list[Curve], unit: str, place: int, record: ComparisonRecord, texts: Texts
 ) -> list[dict[str, Any]]:
     """Return the names of the curves beyond their ends, above each other where they would touch."""
-    suffix = "" if place == 0 else str(place + 1)
+    suffix = axis_suffix(place)
     low, high = _ends(unit, curves)
     below = name == "curves" and record.direction == "minimize"
     taken: list[tuple[int, float, float]] = []
@@ -251,7 +259,8 @@ def first_to_target(record: ComparisonRecord, texts: Texts) -> str:
     target = target_text(record, texts)
     if len(set(answers.values())) == 1 and len(answers) == len(UNITS):
         return texts("figure.curves.same", target=target, steps=answers["steps"])
-    return texts("figure.curves.differ" if "seconds" in answers else "figure.curves.untimed", target=target, **answers)
+    key = "differ" if "seconds" in answers else "untimed"
+    return texts(f"figure.curves.{key}", target=target, **answers)
 
 
 def _first(names: Sequence[str], compared: int, texts: Texts) -> str:

@@ -14,6 +14,7 @@ from hpsearch.comparison.analysis.escape import (
     cells,
     contrasts,
     differing,
+    instability_cells,
     leaving_from,
     lyapunov_agreement,
     most_escaped,
@@ -52,13 +53,9 @@ PANELS = {  # of the network's figure: method, start and budget
 # ---- instability
 
 
-def _instability_cells(record: ComparisonRecord) -> list[EscapeCell]:
-    return [cell for cell in cells(record, "instability", start="x = 1") if cell.method in ("sgd", "gd")]
-
-
 def draw_instability(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     """Draw the phase map of leaving x = 1 with both boundaries of theory; None where the test was not made."""
-    found = _instability_cells(record)
+    found = instability_cells(record)
     if not found:
         return None
     rates = rates_of(found)
@@ -111,7 +108,7 @@ def _leaving(record: ComparisonRecord, texts: Texts) -> list[str]:
     """Say of the two smallest batch sizes from which learning rate they leave, and what theory predicts."""
     theory = {boundary.batch_size: boundary.lyapunov for boundary in boundaries(record)}
     parts = []
-    for size in batch_sizes_of(_instability_cells(record))[:2]:
+    for size in batch_sizes_of(instability_cells(record))[:2]:
         rate = leaving_from(record, size)
         if size is not None and rate:
             predicted = theory.get(size)

@@ -97,7 +97,9 @@ def column_axis(cells: Sequence[EscapeCell], title: str, texts: Texts) -> dict[s
 def _column_name(batch_size: int | None, texts: Texts) -> str:
     if batch_size is None:
         return texts("regime.short_full")
-    return f"1<br>{texts('regime.short_one')}" if batch_size == 1 else brief(batch_size)
+    if batch_size == 1:
+        return f"1<br>{texts('regime.short_one')}"
+    return brief(batch_size)
 
 
 def rate_axis(rates: Sequence[float], title: str) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 The model with two weights is the textbook's picture on real data: its loss is exact, and the reader may replay the paths down it.
 """
 
-from collections.abc import Sequence
-
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.times import optimizers
@@ -30,16 +28,8 @@ from hpsearch.statistics.estimates import finite
 from hpsearch.storage import ComparisonRecord
 
 BARRIER_COLORS = ("ink", "out of memory", "running", "edge")
-FRAMES = 26  # of the replay
-POINTS = 100  # of a replayed path, at most
-MILLISECONDS = 110  # a frame
 DENSE = 150  # points, from which a path is a thin line without marks
 MOST = 0.5  # of the paths' variance, from which the plane is said to hold most of it
-
-
-def _path_line(marks: Sequence[Mark], color: str, name: str) -> go.Scatter:
-    style = {"line": {"color": color, "width": 2}, "marker": {"color": color, "size": 4}}
-    return mark_trace(marks, mode="lines+markers", name=name, **style)
 
 
 # ---- paths in one plane

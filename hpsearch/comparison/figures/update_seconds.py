@@ -54,7 +54,9 @@ def _update(arm: ArmTimes, unit: str) -> Estimate | None:
 def _to_target(arm: ArmTimes, unit: str) -> Estimate | None:
     """Return the seconds to the target, None where the median run never reached it."""
     cost = arm.costs.get(unit)
-    return cost.median if cost and isfinite(cost.median.value) else None
+    if cost is None or not isfinite(cost.median.value):
+        return None
+    return cost.median
 
 
 PANELS: dict[str, Pick] = {"update": _update, "target": _to_target}
@@ -124,7 +126,9 @@ def _bounded(estimate: Estimate) -> Estimate:
 
 
 def _engine(record: ComparisonRecord, unit: str, texts: Texts) -> str:
-    return texts("engine.plain") if unit == PLAIN else engine_text(record, texts)
+    if unit == PLAIN:
+        return texts("engine.plain")
+    return engine_text(record, texts)
 
 
 # ---- the reading

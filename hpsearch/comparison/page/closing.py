@@ -197,7 +197,9 @@ def _winners(record: ComparisonRecord, texts: Texts) -> str:
 
 
 def _setting(value: object) -> str:
-    return significant(value) if isinstance(value, float) else visible(value, 40)
+    if isinstance(value, float):
+        return significant(value)
+    return visible(value, 40)
 
 
 def _judged(record: ComparisonRecord, texts: Texts) -> str:

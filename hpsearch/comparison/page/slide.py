@@ -142,7 +142,9 @@ def _symbol(name: str, x: float, y: float, color: str) -> str:
     edge = f'fill="{color}" stroke="{LIGHT["surface"]}" stroke-width="1.5"'
     if name == "circle":
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="8" {edge}/>'
-    turned = f' transform="rotate(45 {x:.1f} {y:.1f})"' if name == "diamond" else ""
+    turned = ""
+    if name == "diamond":
+        turned = f' transform="rotate(45 {x:.1f} {y:.1f})"'
     return f'<rect x="{x - 7:.1f}" y="{y - 7:.1f}" width="14" height="14" {edge}{turned}/>'
 
 

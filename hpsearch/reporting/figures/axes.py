@@ -79,7 +79,9 @@ def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
         return None
     heights = Heights.common(record, texts)
     crowd = len(ended) >= CROWD
-    trials = list(ranked(record)[:TOP]) if crowd else thin(ended, max(150, POINTS // len(names)), heights.metric)
+    trials = list(ranked(record)[:TOP])
+    if not crowd:
+        trials = thin(ended, max(150, POINTS // len(names)), heights.metric)
     panels = [
         Panel(name, str(i + 1) if i else "", scale_of(name, record), heights, texts) for i, name in enumerate(names)
     ]

@@ -53,7 +53,7 @@ def confirmed(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go
         group = [row for row in known if row["what"] == what]
         if group:
             figure.add_trace(_points(what, group, lines, metric, texts))
-    across = _limits(rows, metric)
+    across = _limits(rows)
     failed = [row for row in rows if row["what"] == "fresh seed" and row["value"] is None]
     if failed:
         figure.add_trace(_failed(failed, lines, within(across, metric)[0 if metric.maximize else 1], texts))
@@ -173,7 +173,7 @@ def _point_label(row: Row, metric: MetricFormat, texts: Texts) -> str:
     return "<br>".join(lines)
 
 
-def _limits(rows: Sequence[Row], metric: MetricFormat) -> tuple[float, float]:
+def _limits(rows: Sequence[Row]) -> tuple[float, float]:
     values = chain.from_iterable((row["value"], row["value_low"], row["value_high"]) for row in rows)
     known = [value for value in values if value is not None]
     pad = 0.04 * (max(known) - min(known)) or 0.02 * abs(known[0]) or 0.01

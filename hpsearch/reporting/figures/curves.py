@@ -108,7 +108,9 @@ def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
     ends, beyond = _span(leaders, quartiles, _last(frames, record) * budget, metric)
     figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
     side = "below" if metric.maximize else "above"
-    edge = [texts(f"search.figure.curves.begin_{side}")] if beyond else []
+    edge = []
+    if beyond:
+        edge.append(texts(f"search.figure.curves.begin_{side}"))
     if count := _ended_beyond(record, leaders, ends, metric):
         edge.append(texts(f"search.figure.curves.ended_{side}", trials=texts.count("trial", count)))
     figure.add_trace(_others(record, leaders, budget))

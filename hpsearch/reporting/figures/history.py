@@ -255,4 +255,5 @@ def _started_late(record: StudyRecord, texts: Texts) -> str:
 
 
 def _training_seconds(trial: TrialRecord) -> float:
-    return trial.history.seconds[-1] if trial.history and trial.history.seconds else 0.0
+    seconds = trial.history.seconds if trial.history else ()
+    return seconds[-1] if seconds else 0.0

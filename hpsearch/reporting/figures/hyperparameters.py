@@ -145,8 +145,10 @@ def parallel(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.
     space = Space(scales, metric, order[0].value or 0.0, order[-1].value or 0.0)
     figure = blank(430).update_layout(margin={"l": 44, "r": 44, "t": 10, "b": 56}, dragmode=False)
     template = bold_trial("%{customdata}", texts)
-    many = _densities(trials, space, template, texts) if crowd else _bins(order, space, template, texts)
-    figure.add_traces(list(many))
+    if crowd:
+        figure.add_traces(list(_densities(trials, space, template, texts)))
+    else:
+        figure.add_traces(list(_bins(order, space, template, texts)))
     for mark, own in marked_trials(record, texts):
         line = {"color": mark_color(mark), "width": 3.2, "dash": "solid" if mark.selected else "dash"}
         figure.add_trace(_lines(own, space, mark.name, line, template))

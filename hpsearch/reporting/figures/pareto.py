@@ -49,7 +49,9 @@ def size(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
         return None
     heights = Heights.common(record, texts)
     crowd = len(trials) >= CROWD
-    drawn = list(trials[:TOP]) if crowd else sorted(trials, key=lambda trial: trial.number)
+    drawn = trials[:TOP]
+    if not crowd:
+        drawn = sorted(trials, key=lambda trial: trial.number)
     figure = blank(380)
     if crowd:
         parts = parts_of(sorted(trials, key=_size))
@@ -173,7 +175,10 @@ def _points(
     name: str, group: Sequence[TrialRecord], objectives: Sequence[MetricFormat], heights: Heights, texts: Texts
 ) -> go.Scatter:
     with_line = name == "front" and len(objectives) == 2
-    title = role_text(BEYOND, texts) if name == BEYOND else texts(f"search.figure.pareto.{name}")
+    if name == BEYOND:
+        title = role_text(BEYOND, texts)
+    else:
+        title = texts(f"search.figure.pareto.{name}")
     others = {"name": texts("search.figure.pareto.others"), "marker": {"symbol": "circle", "size": 7}}
     return go.Scatter(
         x=rounded(trial.values[1] for trial in group),

@@ -271,7 +271,8 @@ def add_scale(figure: go.Figure, trials: Sequence[TrialRecord], heights: Heights
     figure.update_yaxes(heights.axis(texts))
     beyond = heights.beyond(trials)
     if beyond:
-        side, anchor = ("below", "bottom") if heights.metric.maximize else ("above", "top")
+        side = "below" if heights.metric.maximize else "above"
+        anchor = {"below": "bottom", "above": "top"}[side]
         text = texts(f"search.points.worse_{side}", trials=texts.count("worse_trial", beyond))
         place = {"x": 1, "xref": "paper", "xanchor": "right", "y": heights.edge, "yanchor": anchor}
         look = {"showarrow": False, "font": {"size": 12, "color": LIGHT["ink"]}, "yshift": 7 if side == "below" else -7}

@@ -132,7 +132,9 @@ def names_axis(names: Sequence[str]) -> dict[str, Any]:
 def value_axis(metric: MetricFormat, limits: tuple[float, float], title: str = "", most: int = 6) -> dict[str, Any]:
     """Return the axis of the study's metric over the limits, with at most so many ticks."""
     ends = within(limits, metric)
-    form = share_ticks(*ends, most) if metric.percent else number_ticks(*limits) | {"nticks": most + 1}
+    form = number_ticks(*limits) | {"nticks": most + 1}
+    if metric.percent:
+        form = share_ticks(*ends, most)
     return axis(title, range=list(ends)) | form
 
 

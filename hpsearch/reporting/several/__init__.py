@@ -139,7 +139,9 @@ def _table(records: Sequence[StudyRecord], texts: Texts) -> pieces.Section:
 def _chosen(records: Sequence[StudyRecord]) -> int:
     """Return the place of the best study, -1 where they cannot be ranked."""
     metrics = {(record.data.get("task"), record.data.get("metric")) for record in records}
-    found = contrasts(records, basis(records)) if len(metrics) == 1 else []
+    if len(metrics) > 1:
+        return -1
+    found = contrasts(records, basis(records))
     return next((place for place, record in enumerate(records) if found and record is found[0].best), -1)
 
 
@@ -163,8 +165,10 @@ def _cells(record: StudyRecord, texts: Texts) -> dict[str, str]:
 
 
 def _rows(record: StudyRecord) -> str:
-    rows = record.data.get("rows") or {}
-    return " / ".join(number(rows.get(part)) for part in ("training", "validation", "test")) if rows else "–"
+    rows = record.data.get("rows")
+    if not rows:
+        return "–"
+    return " / ".join(number(rows.get(part)) for part in ("training", "validation", "test"))
 
 
 def _network(record: StudyRecord, texts: Texts) -> str:
@@ -175,7 +179,9 @@ def _network(record: StudyRecord, texts: Texts) -> str:
     if isinstance(shape, dict) and isinstance(shape.get("widths"), list):
         return network(shape["widths"], str(shape.get("activation") or ""), texts)
     leader = best(record)
-    return texts("search.points.trial", trial=leader.number) if leader else "–"
+    if leader is None:
+        return "–"
+    return texts("search.points.trial", trial=leader.number)
 
 
 def _interval(score: Score | None, metric: MetricFormat) -> str:

@@ -183,7 +183,9 @@ def _mae(points: Array) -> float:
 
 def _r2(points: Array) -> float:
     variance = float(points[:, 0].var())
-    return 1 - float(_squares(points).mean()) / variance if variance else -inf
+    if not variance:
+        return -inf
+    return 1 - float(_squares(points).mean()) / variance
 
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:
