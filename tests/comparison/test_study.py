@@ -544,7 +544,7 @@ def test_a_signal_ends_escape_tests_at_once(tmp_path: Path, monkeypatch: pytest.
     for name in escape.TESTS:
         monkeypatch.setitem(escape.TESTS, name, endless if name == "thermal" else ends)
     settings = config(
-        compare={"seeds": 1, "measured": 0, "batch_sizes": [16, "full"]}, minima={"seeds": 1, "starts": 1}
+        compare={"seeds": 2, "measured": 0, "batch_sizes": [16, "full"]}, minima={"seeds": 10, "starts": 10}
     )
     with pytest.raises(Stopped):
         run(tmp_path, settings)

@@ -94,8 +94,12 @@ def axes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figu
         across, down = _place(i, len(panels))
         upright = value_axis(heights.metric, heights.ends, most=TICKS) | {"anchor": f"x{panel.tag}", "domain": down}
         layout |= {f"xaxis{panel.tag}": _below(panel) | {"domain": across}, f"yaxis{panel.tag}": upright}
-        many = _crowd(panel, record) if crowd else ()
-        for trace in chain(many, _traces(panel, trials, record)):
+        many = list(_crowd(panel, record)) if crowd else []
+        drawn = trials
+        if crowd and not many:  # few trials have this hyperparameter, and perhaps none of the best
+            having = [trial for trial in ended if panel.name in trial.params]
+            drawn = thin(having, max(150, POINTS // len(names)), heights.metric)
+        for trace in chain(many, _traces(panel, drawn, record)):
             first = trace.legendgroup not in named  # each group of traces is once in the legend
             figure.add_trace(
                 trace.update(showlegend=first and bool(trace.name), xaxis=f"x{panel.tag}", yaxis=f"y{panel.tag}")
