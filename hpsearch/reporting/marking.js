@@ -90,8 +90,10 @@ const marking = (() => {
       return axis.choices.flatMap((choice, i) => (chosen.includes(choice.toLowerCase()) ? [[placeOf(axis, i) - 0.04, placeOf(axis, i) + 0.04]] : []));
     }
     const [least, most] = axis.ends[0] <= axis.ends[1] ? [0, 1] : [1, 0];
+    const numeric = terms.filter((term) => !Number.isNaN(trials.amount(term.values[0]))); // another axis of this name may have words
+    if (!numeric.length) return [];
     const span = [0, 1];
-    terms.forEach((term) => {
+    numeric.forEach((term) => {
       const at_ = fractionOf(axis, trials.amount(term.values[0]));
       if (term.sign[0] !== "<" && term.sign !== "!=") span[least] = at_;
       if (term.sign[0] !== ">" && term.sign !== "!=") span[most] = at_;

@@ -43,6 +43,7 @@ READERS = sorted(
         REPORTING / "tables" / "space.py",
         REPORTING / "tables" / "writing.py",
         *REPORTING.glob("figures/*.py"),
+        *REPORTING.glob("several/*.py"),
     }
 )
 KEY = re.compile(r"[a-z_]+(\.[a-z_0-9-]+)+")
