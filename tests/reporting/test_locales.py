@@ -51,6 +51,7 @@ TABLES = {key.partition(".")[0] for key in sentences("en")}
 VERDICTS = [f"comparison/analysis/{path.name}" for path in sorted(COMPARISON.glob("analysis/*.py"))]
 # What fills the gap of `texts(f"moment.{name}")` stands in the module itself, but for these tables, whose names come from elsewhere.
 ELSEWHERE = {
+    "several": ["reporting/several/contrast.py"],
     "regime": ["reporting/regimes.py"],
     "screen": ["reporting/overview.py", "reporting/screen.py", "comparison/screen.py", *COMMANDS],
     "figure": [
