@@ -1,6 +1,5 @@
 """The options of a run, which change no result: its folder, its storage, its device; and its data and engine there."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -21,11 +20,10 @@ from hpsearch.errors import UserError, mistakes, shown
 from hpsearch.storage.failures import RETRY_SECONDS
 from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import check_precision, choose_device, default_concurrency, several_devices
-from hpsearch.training.engines import make_engine
+from hpsearch.training.engines import log_once, make_engine
 from hpsearch.training.folds import FoldEngine
 from hpsearch.trial import Direction
 
-LOGGER = logging.getLogger(__name__)
 TRIED_ROWS = 64  # on which a loss of the user's own is tried
 SAME_LOSS = 1e-5  # up to rounding
 WORKER_SHARES = {  # what a worker takes of a cluster: the least, and in words
@@ -254,7 +252,7 @@ def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> 
         return _workers(config, run_options, data)
     slots = max_concurrency(config, run_options, data)
     kind = "folds of trials" if data.cross_validated else "trials"
-    LOGGER.info("%d %s in flight at most, lag %d", slots, kind, config.search.lag)
+    log_once(f"{slots} {kind} in flight at most, lag {config.search.lag}", run_options.logged)
     return make_engine(run_options.engine, data, slots, config.training.precision, run_options.logged)
 
 

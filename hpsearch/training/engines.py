@@ -44,21 +44,26 @@ def single_fold_engine(
     lines = set() if logged is None else logged
     name = engine_name(name)
     if name == "reference":
-        LOGGER.info("reference engine, as asked: one trial at a time")
+        log_once("reference engine, as asked: one trial at a time", lines)
         return ReferenceEngine(data)
     threads = worker_threads(data)
     slots = max_concurrency or threads
 
     def plan(spec: TrialSpec) -> Plan:
         chosen = choose(name, spec, data, slots, precision)
-        line = f"{chosen.engine} engine, {chosen.reason}"
-        if line not in lines:
-            lines.add(line)
-            left_to_reference = chosen.engine == "reference"  # much slower: worth a notice
-            LOGGER.log(logging.WARNING if left_to_reference else logging.INFO, line)
+        left_to_reference = chosen.engine == "reference"  # much slower: worth a notice
+        level = logging.WARNING if left_to_reference else logging.INFO
+        log_once(f"{chosen.engine} engine, {chosen.reason}", lines, level)
         return chosen
 
     return ConcurrentEngine(data, plan, max_concurrency=slots, threads=threads)
+
+
+def log_once(line: str, logged: set[str], level: int = logging.INFO) -> None:
+    """Log a line, unless it is among those that were `logged` before, of which it is then."""
+    if line not in logged:
+        logged.add(line)
+        LOGGER.log(level, line)
 
 
 def will_compile(name: str, data: Data) -> bool:
