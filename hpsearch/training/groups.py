@@ -132,7 +132,18 @@ class InFlight:
 
 
 class Exhausted(Exception):
-    """Memory ran out where weights were copied."""
+    """Memory ran out while a group trained, or while its weights were copied."""
+
+
+@contextmanager
+def _exhaustion() -> Iterator[None]:
+    """Raise Exhausted for an error that says that memory is exhausted; it keeps tensors alive as long as it is handled."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise Exhausted from None
 
 
 class ConcurrentEngine:
@@ -223,7 +234,8 @@ class ConcurrentEngine:
         exhausted = False
         failed: OwnCodeFailed | None = None
         try:
-            windows = entry.future.result()
+            with _exhaustion():
+                windows = entry.future.result()
             if windows is None:
                 self._end_expired(entry, source)
                 return []
@@ -231,10 +243,6 @@ class ConcurrentEngine:
         except OwnCodeFailed as error:
             failed = error.with_traceback(None)
         except Exhausted:
-            exhausted = True
-        except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                raise
             exhausted = True
         finally:
             entry.future = None  # with its exception, whose traceback would keep tensors alive
@@ -308,12 +316,8 @@ def _copied_weights(group: TrialGroup, number: int) -> Weights:
     Raises:
         Exhausted: memory does not hold it.
     """
-    try:
+    with _exhaustion():
         return group.weights(number)
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-    raise Exhausted
 
 
 def _halves(entry: InFlight) -> list[InFlight]:
