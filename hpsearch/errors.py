@@ -39,6 +39,11 @@ class StorageError(HpsearchError):
     status = 3
 
 
+def damaged(what: str) -> StorageError:
+    """Return the error of a storage whose content is not what was written: which part of it, and how."""
+    return StorageError(f"storage damaged: {what}. It was not changed; restore a copy.")
+
+
 class SearchFailed(HpsearchError):
     """No trial of the search gave a usable network."""
 

@@ -15,7 +15,7 @@ from zlib import crc32
 
 from optuna.storages import BaseStorage
 
-from hpsearch.errors import StorageError, counted, shown
+from hpsearch.errors import StorageError, counted, damaged, shown
 from hpsearch.storage.optuna_internals import TrialRow, read_trials
 
 SCHEMA = 2  # from 2 on everything has a checksum
@@ -41,7 +41,7 @@ def verified(table: Mapping[str, Any], what: str, *context: Any, required: bool 
     missing = checksum is None and required
     wrong = checksum is not None and checksum != _checksum(plain, context)
     if missing or wrong:
-        raise StorageError(f"storage damaged: {what} is not as it was written. It was not changed; restore a copy.")
+        raise damaged(f"{what} is not as it was written")
     return plain
 
 
@@ -67,9 +67,7 @@ def check_identity(storage: BaseStorage, study_id: int, attributes: Mapping[str,
         StorageError: they differ.
     """
     if _has_checksums(attributes) and read_table(attributes, "identity") != identity(storage, study_id):
-        raise StorageError(
-            "storage damaged: a study's name or directions are not as they were written. Restore a copy."
-        )
+        raise damaged("a study's name or directions are not as they were written. Restore a copy.")
 
 
 def read_table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -135,9 +133,7 @@ def check_tables(attributes: Mapping[str, Any], *, has_trials: bool) -> None:
         expected.append("result")
     for key in expected:
         if PREFIX + key not in attributes:
-            raise StorageError(
-                f"storage damaged: study attribute {PREFIX}{key} is missing. It was not changed; restore a copy."
-            )
+            raise StorageError(f"storage damaged: study attribute {PREFIX}{key} is missing")
 
 
 def _check_written(rows: Sequence[TrialRow], written: Mapping[str, Any]) -> None:
@@ -145,13 +141,9 @@ def _check_written(rows: Sequence[TrialRow], written: Mapping[str, Any]) -> None
     count = written.get("count", 0)
     ended = [row for row in rows[:count] if row.state.is_finished()]
     if len(ended) < count:
-        raise StorageError(
-            f"storage damaged: {len(ended):,} of {counted(count, 'trial')} are there. It was not changed; restore a copy."
-        )
+        raise damaged(f"{len(ended):,} of {counted(count, 'trial')} are there")
     if written and trials_table([checksum_of(row) for row in ended]) != written:
-        raise StorageError(
-            "storage damaged: trials are not those that were written. It was not changed; restore a copy."
-        )
+        raise damaged("trials are not those that were written")
 
 
 def _check_named(rows: Sequence[TrialRow], result: Mapping[str, Any]) -> None:
@@ -162,9 +154,7 @@ def _check_named(rows: Sequence[TrialRow], result: Mapping[str, Any]) -> None:
     ended = {row.number for row in rows if row.state.is_finished()}
     for number in (result.get("trial"), searched, *networks, *confirmed):
         if number is not None and number not in ended:
-            raise StorageError(
-                f"storage damaged: the result names trial {number}, which is not there. It was not changed; restore a copy."
-            )
+            raise damaged(f"the result names trial {number}, which is not there")
 
 
 def checksum_of(row: TrialRow) -> Any:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from hpsearch.errors import StorageError, UserError, listed, masked
+from hpsearch.errors import StorageError, UserError, damaged, listed, masked
 from hpsearch.storage.optuna_internals import schema_versions, table_columns, table_names
 
 VERSION = "alembic_version"  # a table that other programs have too, MLflow for one
@@ -122,7 +122,7 @@ def _check_complete(connection: Connection, names: Set[str], own: Set[str], file
 
 
 def _lacking(file: Path, what: str) -> StorageError:
-    return StorageError(f"storage damaged: {file} (no {what}). It was not changed; restore a copy.")
+    return damaged(f"{file} (no {what})")
 
 
 def _check_triggers(connection: Connection, url: str) -> None:

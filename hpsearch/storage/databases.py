@@ -23,7 +23,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from hpsearch.errors import StorageError, UserError, masked
+from hpsearch.errors import UserError, damaged, masked
 from hpsearch.storage.contents import check_contents
 from hpsearch.storage.failures import cause_of
 from hpsearch.storage.urls import SQLITE, local_file, sqlite_url, with_driver
@@ -118,9 +118,7 @@ def _check_rows(file: Path) -> None:
     with closing(_connect(file, "ro")) as connection:
         orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
     if orphan is not None:
-        raise StorageError(
-            f"storage damaged: {file} (rows of {orphan[0]} without those of {orphan[2]}). It was not changed; restore a copy."
-        )
+        raise damaged(f"{file} (rows of {orphan[0]} without those of {orphan[2]})")
 
 
 def check_pages(file: Path, mode: str) -> None:
@@ -143,7 +141,7 @@ def check_pages(file: Path, mode: str) -> None:
         problem = str(error)
     if problem != "ok":
         reason = " ".join(problem.split())[:120]
-        raise StorageError(f"storage damaged: {file} ({reason}). It was not changed; restore a copy.")
+        raise damaged(f"{file} ({reason})")
 
 
 def _connect(file: Path, mode: str) -> sqlite3.Connection:

@@ -21,7 +21,7 @@ import optuna
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from hpsearch.errors import HpsearchError, StorageError, UserError, masked
+from hpsearch.errors import HpsearchError, StorageError, UserError, damaged, masked
 
 Result = TypeVar("Result")
 LOGGER = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ def reading_errors(url: str) -> Iterator[None]:
         raise
     except (LookupError, ValueError, TypeError, AttributeError, AssertionError, RecursionError) as error:
         reason = masked(" ".join(f"{type(error).__name__} {error}".split())[:120])
-        raise StorageError(f"storage damaged: {masked(url)} ({reason}). It was not changed; restore a copy.") from error
+        raise damaged(f"{masked(url)} ({reason})") from error
 
 
 def _missing_package(error: ImportError) -> str:
@@ -182,7 +182,7 @@ def _is_of_storage(error: Exception) -> bool:
 def _explained(error: Exception, url: str) -> StorageError:
     cause = masked(_text_of(error).splitlines()[0])
     if re.search(r"malformed|not a database|disk image", cause):
-        return StorageError(f"storage damaged: {masked(url)} ({cause}). It was not changed; restore a copy.")
+        return damaged(f"{masked(url)} ({cause})")
     if "disk is full" in cause or "No space" in cause:
         return StorageError(f"disk full writing {masked(url)}: free space, then run the same command.")
     return StorageError(

@@ -16,7 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from hpsearch.data.options import COLUMN_SETTING, column_setting
-from hpsearch.errors import StorageError, UserError, listed, shown
+from hpsearch.errors import UserError, damaged, listed, shown
 from hpsearch.storage.attributes import (
     PREFIX,
     SCHEMA,
@@ -131,9 +131,7 @@ def _refuse_renamed(storage: BaseStorage, name: str) -> None:
     """Refuse to begin a study anew that is there under a name that it was not given."""
     for study in storage.get_all_studies():
         if read_table(study.user_attrs, "identity").get("name") == name:
-            raise StorageError(
-                f"storage damaged: study '{name}' is in it as {shown(study.study_name)}. It was not changed; restore a copy."
-            )
+            raise damaged(f"study '{name}' is in it as {shown(study.study_name)}")
 
 
 def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:

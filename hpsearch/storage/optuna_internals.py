@@ -26,7 +26,7 @@ from optuna.storages.journal import BaseJournalBackend, JournalRedisBackend, Jou
 from optuna.study import StudyDirection
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
-from hpsearch.errors import StorageError, UserError
+from hpsearch.errors import StorageError, UserError, damaged
 from hpsearch.trial import Direction
 
 _NORMAL: Any = _truncnorm  # TPE's normal distribution: a module, in which a function is replaced
@@ -276,15 +276,11 @@ def read_trials(storage: BaseStorage, study_id: int, key: str | None) -> list[Tr
     else:
         rows += [_row_of(trial, key) for trial in storage.get_all_trials(study_id, deepcopy=False)]
     if [row.number for row in rows] != list(range(len(rows))):
-        raise StorageError(
-            "storage damaged: there are gaps in the trials' numbers. It was not changed; restore a copy."
-        )
+        raise damaged("there are gaps in the trials' numbers")
     objectives = [*range(len(storage.get_study_directions(study_id)))]
     for row in rows:
         if not _has_values(row, objectives):
-            raise StorageError(
-                f"storage damaged: trial {row.number} has not one value of each objective. It was not changed; restore a copy."
-            )
+            raise damaged(f"trial {row.number} has not one value of each objective")
     return rows
 
 

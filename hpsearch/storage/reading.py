@@ -11,7 +11,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from hpsearch.data.metrics import OBJECTIVES
-from hpsearch.errors import StorageError, UserError, masked, shown, suggestion
+from hpsearch.errors import UserError, damaged, masked, shown, suggestion
 from hpsearch.storage.attributes import PREFIX, check_identity, read_runs, read_table
 from hpsearch.storage.foreign import foreign_record
 from hpsearch.storage.lease import PREFIX as LEASE
@@ -177,7 +177,7 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     arm_names = [part for part in parts if not _is_stage(part)]
     for arm in plan.get("arms", {}):
         if arm not in parts:
-            raise StorageError(f"storage damaged: {shown(arm)} is not in it. It was not changed; restore a copy.")
+            raise damaged(f"{shown(arm)} is not in it")
     arms = [_arm(storage, names, arm, plan.get("arms", {}).get(arm, {})) for arm in arm_names]
     order = list(dict.fromkeys(arm.optimizer for arm in arms))
     return ComparisonRecord(
@@ -228,9 +228,7 @@ def _arm(storage: BaseStorage, names: Sequence[str], name: str, plan: Mapping[st
 def _check_winner(arm: str, number: int, trials: Sequence[TrialRecord]) -> None:
     """Refuse a winner that is none of its arm's trials, or has not ended."""
     if not 0 <= number < len(trials) or trials[number].value is None:
-        raise StorageError(
-            f"storage damaged: trial {number}, a winner, is not in {shown(arm)}. It was not changed; restore a copy."
-        )
+        raise damaged(f"trial {number}, a winner, is not in {shown(arm)}")
 
 
 def _refined(storage: BaseStorage, name: str) -> tuple[TrialRecord, ...]:

@@ -14,9 +14,8 @@ from hpsearch.errors import HpsearchError, StorageError, UserError
 from hpsearch.storage.reading import read, read_study
 from hpsearch.storage.urls import check_location, sqlite_url
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.trial import Outcome
 from tests.support.attacks import change_rows
-from tests.support.stored import DEPTH, FINGERPRINT, run_of
+from tests.support.stored import DEPTH, FINGERPRINT, run_of, write_study
 
 TRIALS = 4
 OF_TRIALS = ("params", "values", "user_attributes", "system_attributes", "intermediate_values")
@@ -26,14 +25,8 @@ OF_TRIALS = ("params", "values", "user_attributes", "system_attributes", "interm
 def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return the content of a complete study of four trials, whose result names trial 1."""
     file = tmp_path_factory.mktemp("sound") / "study.db"
-    writer = StudyWriter.open(sqlite_url(file), FINGERPRINT)
-    for number in range(TRIALS):
-        writer.begin(number, {"depth": 1 + number % 3}, DEPTH)
-        writer.finish(run_of(number, Outcome.FINISHED), 0.75, {1: 0.5}, seconds=1.5)
-    writer.write_attribute("result", {"trial": 1, "networks": [[1, None]], "search": {"trial": 1}, "confirmed": []})
-    writer.complete = True
-    writer.close()
-    return file.read_bytes()
+    result = {"trial": 1, "networks": [[1, None]], "search": {"trial": 1}, "confirmed": []}
+    return write_study(file, TRIALS, result, complete=True).read_bytes()
 
 
 @pytest.fixture

@@ -1,11 +1,15 @@
 """A small study as the tests of storages write it: what it is, its one hyperparameter, and runs of its trials."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 
 from hpsearch.storage.fingerprint import Fingerprint
+from hpsearch.storage.urls import sqlite_url
+from hpsearch.storage.writing import StudyWriter
 from hpsearch.trial import History, Outcome, TrainingRun
 
 SETTINGS: dict[str, Any] = {
@@ -24,6 +28,18 @@ def run_of(number: int, outcome: Outcome = Outcome.FINISHED) -> TrainingRun:
     if outcome.failed:
         return TrainingRun(number, outcome, history, detail="diverged at update 7 (loss = nan)", parameters=9)
     return TrainingRun(number, outcome, history, 2, 0.75, 0.6, "", 9, {})
+
+
+def write_study(file: Path, trials: int, result: Mapping[str, Any], *, complete: bool = False) -> Path:
+    """Write a study of so many finished trials with a result, and return its SQLite file."""
+    writer = StudyWriter.open(sqlite_url(file), FINGERPRINT)
+    for number in range(trials):
+        writer.begin(number, {"depth": 1 + number % 3}, DEPTH)
+        writer.finish(run_of(number), 0.75, {1: 0.5}, seconds=1.5)
+    writer.write_attribute("result", result)
+    writer.complete = complete
+    writer.close()
+    return file
 
 
 def long_run(number: int, evaluations: int) -> TrainingRun:

@@ -19,7 +19,7 @@ from hpsearch.storage.reading import read_study
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import StudyWriter
 from tests.support.cli_studies import TRIALS, CliStudy
-from tests.support.stored import DEPTH, FINGERPRINT, run_of
+from tests.support.stored import FINGERPRINT, write_study
 
 
 def cut(content: bytes, draws: random.Random) -> bytes:
@@ -53,13 +53,7 @@ def damaged(content: bytes, draws: random.Random) -> bytes:
 def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a study of twelve trials and return its SQLite file."""
     file = tmp_path_factory.mktemp("sound") / "study.db"
-    writer = StudyWriter.open(sqlite_url(file), FINGERPRINT)
-    for number in range(TRIALS):
-        writer.begin(number, {"depth": 1 + number % 3}, DEPTH)
-        writer.finish(run_of(number), 0.75, {1: 0.5}, 1.5, None)
-    writer.write_attribute("result", {"trial": 0, "validation": 0.75})
-    writer.close()
-    return file
+    return write_study(file, TRIALS, {"trial": 0, "validation": 0.75})
 
 
 def read(file: Path) -> dict[str, Any]:
