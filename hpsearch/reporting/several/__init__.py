@@ -13,7 +13,7 @@ from hpsearch.reporting.ranking import best, ended, ranked, settings_of
 from hpsearch.reporting.rendering import document, figure_json
 from hpsearch.reporting.replicates import of_completed_runs
 from hpsearch.reporting.selection import network
-from hpsearch.reporting.several.contrast import Contrast, basis, contrasts, score_of
+from hpsearch.reporting.several.contrast import Contrast, basis, contrasts, differing, score_of
 from hpsearch.reporting.several.progress import progress_figure
 from hpsearch.reporting.several.settings import Record, differences, labels, obstacles
 from hpsearch.reporting.study_page import script_texts
@@ -39,8 +39,17 @@ NUMBERS = ("test", "validation", "trials", "rows", "seed")
 def several_page(records: Sequence[StudyRecord], texts: Texts = ENGLISH) -> str:
     """Return searches, two or more, side by side as one HTML document."""
     records = [of_completed_runs(record) for record in records]
-    sections = [_table(records, texts), _courses(records, texts), _winners(records, texts), differences(records, texts)]
-    return page_of(records, [_answer(records, texts)], [section for section in sections if section], texts)
+    judged = basis(records)
+    found = contrasts(records, judged)
+    sections = [
+        _table(records, found, texts),
+        _courses(records, texts),
+        _winners(records, texts),
+        differences(records, texts),
+    ]
+    return page_of(
+        records, [_answer(records, judged, found, texts)], [section for section in sections if section], texts
+    )
 
 
 def page_of(records: Sequence[Record], first: Sequence[Any], sections: Sequence[Any], texts: Texts) -> str:
@@ -68,14 +77,11 @@ def page_of(records: Sequence[Record], first: Sequence[Any], sections: Sequence[
 # ------------------------------------------------------------------ the answer
 
 
-def _answer(records: Sequence[StudyRecord], texts: Texts) -> pieces.Result:
+def _answer(records: Sequence[StudyRecord], judged: str, found: Sequence[Contrast], texts: Texts) -> pieces.Result:
     """Return which study is best on new data, and how sure that is."""
     title = texts("several.answer.title")
-    for name in ("task", "metric"):
-        if len({record.data.get(name) for record in records}) > 1:
-            return pieces.Result(title, [pieces.Paragraph(texts(f"several.answer.other_{name}"), "best")])
-    judged = basis(records)
-    found = contrasts(records, judged)
+    if name := differing(records):
+        return pieces.Result(title, [pieces.Paragraph(texts(f"several.answer.other_{name}"), "best")])
     if not found:
         return pieces.Result(title, [pieces.Paragraph(texts("several.answer.too_few"), "best")])
     names = dict(zip(map(id, records), labels(records), strict=True))
@@ -123,26 +129,18 @@ def _against(one: Contrast, other: str, judged: str, texts: Texts) -> str:
 # ------------------------------------------------------------------ the studies
 
 
-def _table(records: Sequence[StudyRecord], texts: Texts) -> pieces.Section:
-    """Return a line on each study."""
+def _table(records: Sequence[StudyRecord], found: Sequence[Contrast], texts: Texts) -> pieces.Section:
+    """Return a line on each study; the best one is marked."""
     head = [texts(f"several.column.{name}") for name in COLUMNS]
     rows = []
     for record, label in zip(records, labels(records), strict=True):
         cells = {"study": label, **_cells(record, texts)}
         rows.append([cells[name] for name in COLUMNS])
     numeric = [texts(f"several.column.{name}") for name in NUMBERS]
+    chosen = next((place for place, record in enumerate(records) if found and record is found[0].best), -1)
     title = texts("several.studies")
-    table = pieces.PageTable(head, rows, numeric, chosen=_chosen(records), pinned=True, label=title)
+    table = pieces.PageTable(head, rows, numeric, chosen=chosen, pinned=True, label=title)
     return pieces.Section("studies", title, [table])
-
-
-def _chosen(records: Sequence[StudyRecord]) -> int:
-    """Return the place of the best study, -1 where they cannot be ranked."""
-    metrics = {(record.data.get("task"), record.data.get("metric")) for record in records}
-    if len(metrics) > 1:
-        return -1
-    found = contrasts(records, basis(records))
-    return next((place for place, record in enumerate(records) if found and record is found[0].best), -1)
 
 
 def _cells(record: StudyRecord, texts: Texts) -> dict[str, str]:

@@ -45,6 +45,14 @@ class Contrast:
         return self.gap is not None and self.gap.low > 0
 
 
+def differing(records: Sequence[StudyRecord]) -> str:
+    """Return what keeps the values of studies from being ranked: another "task" or "metric"; "" where nothing does."""
+    for name in ("task", "metric"):
+        if len({record.data.get(name) for record in records}) > 1:
+            return name
+    return ""
+
+
 def basis(records: Sequence[StudyRecord]) -> str:
     """Return what studies are judged by: test rows where all have them, else means over fresh seeds, else the best values."""
     for name in BASES[:-1]:
@@ -66,7 +74,12 @@ def score_of(record: StudyRecord, name: str) -> Score | None:
 
 
 def contrasts(records: Sequence[StudyRecord], name: str) -> list[Contrast]:
-    """Return the best study beside each other one, by a name of `BASES`, in the order of their values; none for fewer than two values."""
+    """Return the best study beside each other one, by a name of `BASES`, in the order of their values.
+
+    There are none for fewer than two values, or for values that cannot be ranked.
+    """
+    if differing(records):
+        return []
     valued = [record for record in records if score_of(record, name)]
     valued.sort(key=lambda record: _value(record, name), reverse=valued[:1] != [] and _maximizes(valued[0]))
     if len(valued) < 2:
