@@ -103,14 +103,20 @@ def test_the_line_of_a_search_has_the_time_left_for_all() -> None:
     assert screen.line(status(0.0)).endswith("trials/s")
 
 
-def test_what_an_earlier_process_did_says_nothing_about_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a resumed phase the time left follows from the steps of this process: 3 in 30 s, 7 to go, beside 90 that were recalled."""
+def timed_screen(monkeypatch: pytest.MonkeyPatch) -> tuple[Screen, io.StringIO, Clock]:
+    """Return a screen, what it prints, and the clock by which it measures."""
     clock = Clock()
     monkeypatch.setattr(time, "monotonic", clock)
     monkeypatch.setattr("hpsearch.reporting.screen.COMPILER", Compiler(clock))
     screen = Screen("accuracy")
     printed = io.StringIO()
     screen.console = Console(file=printed, width=200)
+    return screen, printed, clock
+
+
+def test_what_an_earlier_process_did_says_nothing_about_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a resumed phase the time left follows from the steps of this process: 3 in 30 s, 7 to go, beside 90 that were recalled."""
+    screen, printed, clock = timed_screen(monkeypatch)
     for done, recalled in ((0, 0), (91, 90), (92, 90), (93, 90)):
         screen.phase(PhaseProgress("part", done, 100, recalled=recalled))
         clock.now += 10.0
@@ -119,12 +125,7 @@ def test_what_an_earlier_process_did_says_nothing_about_the_pace(monkeypatch: py
 
 def test_a_phase_has_its_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """After three steps a phase says how long it still takes, with the later steps that are like its own; each phase begins anew."""
-    clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock)
-    monkeypatch.setattr("hpsearch.reporting.screen.COMPILER", Compiler(clock))
-    screen = Screen("accuracy")
-    printed = io.StringIO()
-    screen.console = Console(file=printed, width=200)
+    screen, printed, clock = timed_screen(monkeypatch)
     for further in (None, 10):
         for done in (0, 2, 3, 5):
             screen.phase(PhaseProgress(f"part {further}", done, 5, further))

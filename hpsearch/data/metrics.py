@@ -66,9 +66,7 @@ class Metric:
     counts_rows: bool = False
     short_title: str = ""
     perfect: float | None = None  # no value is better; None: there may always be one
-    row_values: Callable[[Tensor, Tensor], Tensor] | None = (
-        None  # [N, K]: the metric is their mean over rows, then over columns
-    )
+    row_values: Callable[[Tensor, Tensor], Tensor] | None = None  # [N, K]: their mean over rows, then over columns
     is_root: bool = False  # of the mean over rows
     function: Callable[..., float] | None = None  # the user's own, of which the metric was made
 

@@ -27,9 +27,8 @@ def _log(probabilities: Tensor) -> Tensor:
     return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
 
 
-UNDO_HEAD: dict[
-    str, Callable[[Tensor], Tensor]
-] = {  # by the head's name: what the head would make these predictions of
+# By the head's name: what the head would make these predictions of.
+UNDO_HEAD: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": lambda values: values,
     "sigmoid": _logit,
     "softmax": _log,

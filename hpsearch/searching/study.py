@@ -189,11 +189,11 @@ def _save_best(study: OpenStudy, search: Search) -> None:
     if best is None or best.weights is None or best.value is None:
         return
     network = TrainedNetwork(best.number, None, search.spec_of(best.number), best.value, best.best)
-    _save_selected(study, [member_of(network, best.weights)], {"validation": best.value})
+    _save_selected(study, [member_of(network, best.weights)], {"validation": best.value}, Selection([network]))
 
 
 def _save_selected(
-    study: OpenStudy, members: Sequence[Member], metrics: Mapping[str, Any], selection: Selection | None = None
+    study: OpenStudy, members: Sequence[Member], metrics: Mapping[str, Any], selection: Selection
 ) -> None:
     """Write `best.safetensors` and `best.json`: the model with all that it takes to predict, and where it comes from."""
     section = study.config.study
@@ -201,9 +201,14 @@ def _save_selected(
     trials = [member.trial for member in members]
     provenance = provenance_of(data, study=section.name, seed=section.seed, trials=trials)
     metrics = {"metric": data.metric.name, "direction": data.metric.direction, **metrics}
-    model = model_of(data, members, metrics=metrics, provenance=provenance)
-    if selection is not None:
-        model = replace(model, combination=selection.combination, single=selection.single)
+    model = model_of(
+        data,
+        members,
+        metrics=metrics,
+        provenance=provenance,
+        combination=selection.combination,
+        single=selection.single,
+    )
     save_model(study.run_options.folder, BEST, model)
 
 
