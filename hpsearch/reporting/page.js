@@ -27,7 +27,7 @@
   };
 
   const arrange = (layout, meta, width) => {
-    const columns = Math.max(1, Math.min(meta.panels, Math.floor(width / 290)));
+    const columns = Math.max(1, Math.min(meta.panels, Math.floor(width / (paper ? 220 : 290))));
     const rows = Math.ceil(meta.panels / columns);
     const left = Math.min(0.3, (52 * columns) / width);
     for (let i = 0; i < meta.panels; i += 1) {
@@ -37,6 +37,7 @@
       layout["xaxis" + tag].domain = [(place + left) / columns, (place + 0.97) / columns];
       layout["yaxis" + tag].domain = [1 - (row + 0.76) / rows, 1 - (row + 0.04) / rows];
     }
+    if (paper) (layout.annotations || []).forEach((note) => { note.font = { ...note.font, size: 9 }; }); // panels are narrow there
     layout.height = meta.panel * rows + 10;
     Object.assign(layout.margin, { l: 0, r: 4, t: 10, b: 0 });
   };
@@ -148,6 +149,10 @@
     delete copy.layout.meta;
     copy.data.forEach((trace) => { if (hidden.has(trace.name)) trace.visible = "legendonly"; });
     const config = { displayModeBar: false, responsive: false, doubleClick: "reset", typesetMath: false }; // a $ in a name is one
+    if (meta.replay && place.dataset.heard) { // what still plays would draw its paths into the new ones
+      Plotly.purge(place);
+      delete place.dataset.heard;
+    }
     const drawn = Plotly.react(place, { data: copy.data, layout: copy.layout, frames: copy.frames, config });
     if (!place.dataset.heard) {
       place.dataset.heard = "yes";

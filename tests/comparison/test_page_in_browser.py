@@ -130,11 +130,29 @@ def test_a_legend_entry_is_switched_off_everywhere(visit: Visit) -> None:
     assert visit.complaints == []
 
 
+LONGEST_PATH = "Math.max(...document.getElementById('figure-textbook').data.slice(-3).map(path => path.x.length))"
+
+
+def test_another_condition_number_ends_the_replay(visit: Visit) -> None:
+    """A bowl that is chosen while another one plays has its own paths, and nothing of the other is drawn into them later."""
+    whole = visit.page.evaluate(LONGEST_PATH)
+    visit.page.locator("#figure-textbook .updatemenu-button").click()
+    until(visit, f"{LONGEST_PATH} < {whole} / 2")
+    visit.page.locator("#switch-textbook button", has_text="100").click()
+    until(visit, f"{LONGEST_PATH} > {whole}")
+    longer = visit.page.evaluate(LONGEST_PATH)
+    visit.page.wait_for_timeout(1500)  # frames of the first bowl would have come by now
+    assert visit.page.evaluate(LONGEST_PATH) == longer
+    visit.page.locator("#switch-textbook button", has_text=re.compile("10$")).click()
+    until(visit, LONGEST_PATH, whole)
+    assert visit.complaints == []
+
+
 def test_the_textbook_plays(visit: Visit) -> None:
     """The play button begins the paths anew and draws them to their ends; another condition number has other paths."""
-    length = "Math.max(...document.getElementById('figure-textbook').data.slice(-3).map(path => path.x.length))"
+    length = LONGEST_PATH
     whole = visit.page.evaluate(length)
-    assert whole > 5
+    assert whole > 10
     visit.page.locator("#figure-textbook .updatemenu-button").click()
     until(visit, f"{length} < {whole} / 2")
     until(visit, length, whole)
