@@ -83,7 +83,10 @@ FAILED = frozenset(outcome for outcome in Outcome if outcome.failed)  # as text 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A dense network: `inputs` → each of `widths` with the activation → `outputs`; no widths make a linear model."""
+    """A dense network: `inputs` → each of `widths` with the activation → `outputs`; no widths make a linear model.
+
+    `pieces` are those of each input (`hpsearch.data.pieces`), which the layers see beside the inputs; none where the encoding is standard.
+    """
 
     inputs: int
     widths: tuple[int, ...]
@@ -91,11 +94,12 @@ class Architecture:
     activation: str = "relu"
     dropout: float = 0.0
     initialization: str = "kaiming_normal"
+    pieces: tuple[int, ...] = ()
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Units of every layer, inputs and outputs included."""
-        return (self.inputs, *self.widths, self.outputs)
+        """Units of every layer, inputs with their pieces and outputs included."""
+        return (self.inputs + sum(self.pieces), *self.widths, self.outputs)
 
     @property
     def parameters(self) -> int:

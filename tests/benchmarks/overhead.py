@@ -11,6 +11,7 @@ from contextlib import closing
 from heapq import heappop, heappush
 from math import log10
 from pathlib import Path
+from typing import Any
 from statistics import median
 from tempfile import TemporaryDirectory
 
@@ -107,7 +108,7 @@ def busy(sampler: str) -> float:
     view = make_view(config, "maximize")
 
     def specify(values: dict[str, object], number: int) -> TrialSpec:
-        sizes = {"inputs": INPUTS, "outputs": OUTPUTS, "rows": TRAINING}
+        sizes: dict[str, Any] = {"inputs": INPUTS, "outputs": OUTPUTS, "rows": TRAINING}
         return config.space.specification(values, number=number, seed=0, budget=config.budget, **sizes)
 
     study = Fingerprint("bench", (view.direction,), config.settings(), {"name": "none"})

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.config import find_study, read_config
+from hpsearch.config.reading import parse_value
 from hpsearch.data.assemble import assemble
 from hpsearch.data.columns.roles import assign_roles
 from hpsearch.data.columns.table import table_of
@@ -31,7 +32,7 @@ Contestant = Callable[[Division, int], Array]  # (a table, a seed) → probabili
 def contestants(rivals: Sequence[str] = (), variants: Sequence[str] = ()) -> dict[str, Contestant]:
     """Return hpsearch with its defaults, its variants, scikit-learn's models and further rivals, by name.
 
-    A variant is settings that differ, as "search.trials=16 confirm.refit=false".
+    A variant is settings that differ, as "search.trials=16 confirm.refit=false", each as `--set` takes it.
 
     Raises:
         UserError: no such rival, or it is not installed.
@@ -50,7 +51,7 @@ def _ours(division: Division, seed: int, settings: str) -> Array:
     """Return the predictions of the model that a study of this table selects."""
     metric = "r2" if division.regression else "accuracy"
     given: list[tuple[str, Any]] = [
-        (key, value) for key, _, value in (pair.partition("=") for pair in settings.split())
+        (key, parse_value(value)) for key, _, value in (pair.partition("=") for pair in settings.split())
     ]
     overrides = [("data.name", division.name), ("study.seed", seed), ("search.metric", metric), *given]
     config = read_config(find_study("table"), overrides)
