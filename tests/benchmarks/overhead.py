@@ -11,9 +11,9 @@ from contextlib import closing
 from heapq import heappop, heappush
 from math import log10
 from pathlib import Path
-from typing import Any
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from hpsearch.config import StudyConfig, find_study, read_config
 from hpsearch.errors import masked
