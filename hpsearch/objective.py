@@ -327,7 +327,7 @@ class Objective:
             inputs=self.data.inputs,
             outputs=self.data.outputs,
             rows=len(self.data.training),
-            pieces=self.data.piece_counts,
+            pieces=self.data.piece_counts if self.data.pieces else None,
         )
         spec = replace(spec, rungs=tuple(range(1, budget.evaluations)))
         if self.build is None:

@@ -16,6 +16,7 @@ from hpsearch.data.options import COLUMN_SETTING
 from hpsearch.errors import UserError, shown, suggestion
 from hpsearch.space import HYPERPARAMETERS, SearchSpace
 from hpsearch.space.reading import narrowed, read_space
+from hpsearch.space.starting import starting_parameters
 
 Raw = dict[str, Any]  # a study's plain values, as its file has them
 Overrides = Sequence[tuple[str, Any]]  # dotted keys and values that take the place of what a file says
@@ -263,6 +264,8 @@ def _check_overridden(raw: Raw, default_name: str, where: str, overrides: Overri
             raw["data"].pop(other, None)
     raw = _with_table_defaults(raw)
     notices = [*_narrow(raw, keys), *_drop_pruner(raw, keys)]
+    if "search.start" not in keys and any(key.startswith(("space", "search.sampler")) for key in keys):
+        notices += leave_out_starts(raw)
     return check_config(raw, where, keys).with_notices(notices)
 
 
@@ -286,6 +289,28 @@ def _drop_pruner(raw: Raw, keys: Sequence[str]) -> Iterator[str]:
     pruner = search.pop("pruner", "none")
     if pruner != "none":
         yield f"search.pruner = {shown(pruner)} left out: trials of several objectives run to their end"
+
+
+def leave_out_starts(raw: Raw) -> list[str]:
+    """Leave first settings out that the space does not hold any more, or all where a grid has points of its own; say so in a sentence."""
+    search, given_space = raw.get("search"), raw.get("space")
+    if not (isinstance(search, dict) and isinstance(search.get("start"), list) and isinstance(given_space, dict)):
+        return []
+    starts = search["start"]
+    space, problems = read_space(given_space)
+    if problems:  # they are told when all of it is checked
+        return []
+    fitting = [given for given in starts if not starting_parameters(space, given)[1]]
+    if search.get("sampler") == "grid":
+        fitting = []
+    if len(fitting) == len(starts):
+        return []
+    search["start"] = fitting
+    if not fitting:
+        del search["start"]
+    return [
+        f"search.start: {len(starts) - len(fitting)} of {len(starts)} first settings left out, which the space does not hold"
+    ]
 
 
 def _with_table_defaults(raw: Raw) -> Raw:

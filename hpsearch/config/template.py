@@ -25,6 +25,7 @@ MEANINGS = {  # of settings that stand in the file
     "epochs": "passes over the training rows, at most; or updates = 5000",
     "patience": "evaluations without a better value after which a trial ends",
     "trials": "how many settings are tried in all",
+    "start": "the first trials; what is left out is known-good",
     "pruner": "ends trials early that do worse than others: none, median, halving, hyperband",
 }
 CONFIRM = {
@@ -72,7 +73,10 @@ class Setting(NamedTuple):
     def text(self) -> str:
         """The setting without its meaning."""
         mark = "" if self.in_force else "# "
-        return f"{mark}{toml_key(self.key)} = {toml(self.value)}"
+        value = toml(self.value)
+        if isinstance(self.value, list) and any(isinstance(each, Mapping) for each in self.value):
+            value = "\n".join(["[", *(f"    {toml(each)}," for each in self.value), "]"])
+        return f"{mark}{toml_key(self.key)} = {value}"
 
 
 def study_text(name: str, data: Mapping[str, Any], summary: Mapping[str, Any], command: str) -> str:

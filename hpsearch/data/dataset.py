@@ -251,14 +251,21 @@ class Data:
 
     @property
     def piece_counts(self) -> tuple[int, ...]:
-        """The pieces of each input [F], () where there are none."""
-        return self.pieces.counts if self.pieces else ()
+        """The pieces of each input [F], () where no input has any."""
+        return self.pieces.counts if self.pieces and any(self.pieces.counts) else ()
 
     def with_pieces(self) -> "Data":
-        """Return the data with pieces of their numbers; data of images, or without numbers of several values, have none."""
-        levels = quantile_levels(self.training.inputs) if len(self.shape) == 1 else ()
-        if not any(map(len, levels)):
-            return self
+        """Return the data with pieces of their numbers.
+
+        Raises:
+            UserError: the data are images.
+        """
+        if len(self.shape) > 1:
+            raise UserError(
+                f"space.number_encoding: 'piecewise' is for the numbers of a table, and an input here is an image of {self.shape}. "
+                "Leave it out."
+            )
+        levels = quantile_levels(self.training.inputs)
         folds = tuple(replace(fold, pieces=Pieces.fit(fold.training.inputs, levels)) for fold in self.folds)
         return replace(self, pieces=Pieces.fit(self.training.inputs, levels), folds=folds)
 

@@ -163,7 +163,7 @@ class SearchSpace:
         inputs: int,
         outputs: int,
         rows: int,
-        pieces: tuple[int, ...] = (),
+        pieces: tuple[int, ...] | None = None,
     ) -> TrialSpec:
         """Return the trial of these values (as `suggest` gave them) on a data set of so many inputs, outputs, training rows.
 
@@ -174,7 +174,10 @@ class SearchSpace:
             batch_size = min(int(values["batch_size"]), rows)
         architecture = None
         if "depth" in values:
-            seen = pieces if values["number_encoding"] == PIECEWISE else ()
+            seen: tuple[int, ...] = ()
+            if values["number_encoding"] == PIECEWISE:
+                assert pieces is not None, "data that were not prepared for their study"
+                seen = pieces
             form = (values["activation"], float(values["dropout"]), values["initialization"], seen)
             architecture = Architecture(inputs, _widths(values), outputs, *form)
         return TrialSpec(

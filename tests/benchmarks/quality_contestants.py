@@ -20,7 +20,7 @@ from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.errors import UserError, look_up
 from hpsearch.model import load_model, predict
 from hpsearch.searching.opening import open_study
-from hpsearch.searching.run_options import RunOptions, prepare_engine
+from hpsearch.searching.run_options import RunOptions, on_device, prepare_engine
 from hpsearch.searching.study import run_study
 from hpsearch.storage.urls import sqlite_url
 from tests.benchmarks.quality_tables import TARGET, Array, Division
@@ -63,6 +63,7 @@ def _ours(division: Division, seed: int, settings: str) -> Array:
     data = assemble(replace(raw, given_test=len(division.test)), division.name, division.name, task, options)
     with TemporaryDirectory() as folder:
         run_options = RunOptions(Path(folder), sqlite_url(Path(folder) / "study.db"), "cpu")
+        data = on_device(config, run_options, data)
         with open_study(config, run_options, data) as study:
             run_study(study, prepare_engine(config, run_options, data))
         predictions = predict(load_model(Path(folder)), data.test.inputs).double().numpy()

@@ -9,6 +9,7 @@ import torch
 from hpsearch.data import Data, from_arrays
 from hpsearch.data.options import SplitOptions
 from hpsearch.data.pieces import FEWEST_PIECES, MOST_PIECES, NARROWEST, PIECES, Pieces, PiecewiseLinear, quantile_levels
+from hpsearch.errors import UserError
 from hpsearch.trial import Architecture
 
 
@@ -92,13 +93,18 @@ def test_the_networks_first_part_encodes_as_training_did() -> None:
         assert torch.equal(encoding(data.validation.inputs), seen.validation.inputs)
 
 
-def test_images_and_categories_have_no_pieces() -> None:
-    """Pixels are no numbers of a table, and truth values alone have nothing to divide: such data stay as they are."""
+def test_truth_values_alone_have_no_pieces() -> None:
+    """Data that have nothing to divide keep their inputs: a network of either encoding is the same one."""
+    generator = np.random.default_rng(2)
+    data = from_arrays(generator.integers(0, 2, size=(40, 3)), generator.integers(0, 2, 40)).with_pieces()
+    standard = Architecture(data.inputs, (4,), 1)
+    assert replace(standard, pieces=data.piece_counts) == standard
+    assert data.encoded_for(standard) is data
+
+
+def test_images_are_refused() -> None:
+    """Pixels are no numbers of a table: one line says so."""
     generator = np.random.default_rng(2)
     images = from_arrays(generator.normal(size=(40, 1, 4, 4)), generator.integers(0, 2, 40))
-    truths = from_arrays(generator.integers(0, 2, size=(40, 3)), generator.integers(0, 2, 40))
-    for data in (images, truths):
-        assert data.with_pieces() is data
-        standard = Architecture(data.inputs, (4,), 1)
-        assert data.encoded_for(standard) is data
-        assert replace(standard, pieces=data.piece_counts) == standard
+    with pytest.raises(UserError, match=r"an image of \(1, 4, 4\)\. Leave it out\."):
+        images.with_pieces()
