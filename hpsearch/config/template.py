@@ -109,7 +109,7 @@ def toml(value: Any) -> str:
     """Return a plain value as TOML writes it in one line."""
     if isinstance(value, Mapping):
         inside = ", ".join(f"{toml_key(key)} = {toml(each)}" for key, each in value.items())
-        return f"{{ {inside} }}"
+        return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(toml, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
