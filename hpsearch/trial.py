@@ -121,7 +121,8 @@ class Budget:
     With a `resolution` there are more evaluations: they lie 1 / `FINEST` of a pass apart (at least an update), later by this share of
     the updates so far, so that the update at which something happens is known to within that share, early or late.
 
-    `max_seconds` ends a run wherever it is, so that it depends on the machine.
+    `max_examples` bounds the rows that a trial sees in all, so that one on many rows makes fewer passes. `max_seconds` ends a run wherever
+    it is, so that it depends on the machine.
     """
 
     unit: str  # "epochs", "updates" or "examples"
@@ -131,11 +132,13 @@ class Budget:
     reduction_factor: int | None = None
     resolution: float | None = None
     max_seconds: float | None = None
+    max_examples: int | None = None
 
     def updates(self, batch_size: int, rows: int) -> int:
         """Return the weight updates that the budget buys with this batch size on so many training rows; at least one."""
         examples = {"epochs": self.amount * rows, "examples": self.amount, "updates": self.amount * batch_size}
-        return max(1, -(-examples[self.unit] // batch_size))
+        seen = examples[self.unit] if self.max_examples is None else min(examples[self.unit], self.max_examples)
+        return max(1, -(-seen // batch_size))
 
     def evaluate_at(self, batch_size: int, rows: int) -> tuple[int, ...]:
         """Return the update after which each evaluation comes; equal neighbours where there are fewer updates than evaluations."""

@@ -29,6 +29,7 @@ DATA_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq", ".npz"
 REPLACED = {  # key of the study `table` → keys of the file that it gives way to
     ("data", "folds"): ("validation", "time"),
     ("training", "epochs"): UNITS,
+    ("training", "max_examples"): UNITS,
     ("search", "pruner"): ("objectives",),  # trials of several have none
 }
 LEFT_OUT = (  # of a search's study, when it is compared
@@ -41,6 +42,7 @@ LEFT_OUT = (  # of a search's study, when it is compared
     "search.start",
     "search.patience",
     "search.target_value",
+    "training.max_examples",
     "training.max_seconds",
     "data.folds",
     "training.patience",  # it counts evaluations, which lie closer together in a comparison
@@ -259,6 +261,8 @@ def _check_overridden(raw: Raw, default_name: str, where: str, overrides: Overri
         for unit in UNITS:
             if unit not in units:
                 raw["training"].pop(unit, None)
+        if "training.max_examples" not in keys:
+            raw["training"].pop("max_examples", None)
     for given, other in (("file", "name"), ("name", "file")):
         if f"data.{given}" in keys and f"data.{other}" not in keys:
             raw["data"].pop(other, None)

@@ -23,6 +23,7 @@ MEANINGS = {  # of settings that stand in the file
     "name": "a data set that hpsearch knows",
     "folds": "cross-validation: 'auto' has 5 folds up to 2,000 rows and one division beyond; or a number",
     "epochs": "passes over the training rows, at most; or updates = 5000",
+    "max_examples": "rows that a trial sees at most: fewer passes over many rows",
     "patience": "evaluations without a better value after which a trial ends",
     "trials": "how many settings are tried in all",
     "start": "the first trials; what is left out is known-good",

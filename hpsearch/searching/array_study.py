@@ -47,7 +47,7 @@ def array_config(default: str, given: Tables, where: str) -> StudyConfig:
             raw["space"] = keys or raw["space"]
             continue
         if any(unit in keys for unit in UNITS):  # the file's budget may be in another unit
-            raw[name] = {key: value for key, value in raw[name].items() if key not in UNITS}
+            raw[name] = {key: value for key, value in raw[name].items() if key not in (*UNITS, "max_examples")}
         raw[name] = {**raw.get(name, {}), **keys}
     if not (given.get("search") or {}).get("start"):
         leave_out_starts(raw)

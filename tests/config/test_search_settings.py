@@ -87,6 +87,17 @@ def test_a_narrowed_space_loses_first_settings_outside_it() -> None:
     assert of_table(("search.sampler", "grid"), ("space", grid)).search.start is None
 
 
+def test_a_budget_of_the_command_line_has_no_bound_of_the_file() -> None:
+    """`max_examples` of the file bounds the file's epochs alone; given beside epochs it bounds those."""
+
+    def bound(*overrides: tuple[str, Any]) -> int | None:
+        return read_config(STUDIES / "table.toml", [("data.name", "iris"), *overrides]).budget.max_examples
+
+    assert bound() == 400_000
+    assert bound(("training.epochs", 100)) is None
+    assert bound(("training.epochs", 100), ("training.max_examples", 5_000)) == 5_000
+
+
 def test_first_settings_of_the_command_line_are_not_dropped() -> None:
     """Settings that lie outside the space are an error where the command line gives them, as before."""
     given = [("data.name", "iris"), ("depth", 2), ("search.start", [{"depth": 3}])]
