@@ -21,7 +21,7 @@ from hpsearch.errors import UserError
 from hpsearch.interactive import SearchResult, in_folder, stored_result
 from hpsearch.model import load_model
 from hpsearch.searching.adoption import conclude_trials
-from hpsearch.searching.run_options import RunOptions, with_functions
+from hpsearch.searching.run_options import RunOptions, with_functions, with_pieces
 from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.specifications import replicate
 from hpsearch.space.hyperparameters import NETWORK
@@ -113,7 +113,7 @@ class Objective:
         chosen = choose_device(device)
         check_precision(precision, chosen, "reference" if build else "auto")
         if build is None and self.config.space.has_pieces:
-            loaded = loaded.with_pieces()
+            loaded = with_pieces(loaded, self.config.space)
         self.data = loaded.to(chosen, torch.float64 if precision == "float64" else torch.float32)
         self._engine: Engine | None = None
 

@@ -255,17 +255,8 @@ class Data:
         return self.pieces.counts if self.pieces and any(self.pieces.counts) else ()
 
     def with_pieces(self) -> "Data":
-        """Return the data with pieces of their numbers.
-
-        Raises:
-            UserError: the data are images.
-        """
-        if len(self.shape) > 1:
-            raise UserError(
-                f"space.number_encoding: 'piecewise' is for the numbers of a table, and an input here is an image of {self.shape}. "
-                "Leave it out."
-            )
-        levels = quantile_levels(self.training.inputs)
+        """Return the data with pieces of a table's numbers; images have none."""
+        levels = quantile_levels(self.training.inputs) if len(self.shape) == 1 else ()
         folds = tuple(replace(fold, pieces=Pieces.fit(fold.training.inputs, levels)) for fold in self.folds)
         return replace(self, pieces=Pieces.fit(self.training.inputs, levels), folds=folds)
 

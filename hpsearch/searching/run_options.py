@@ -17,6 +17,7 @@ from hpsearch.data.metrics import own_metric, takes_weights
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.splits import Split
 from hpsearch.errors import UserError, mistakes, shown
+from hpsearch.space import SearchSpace
 from hpsearch.storage.failures import RETRY_SECONDS
 from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import check_precision, choose_device, default_concurrency, several_devices
@@ -173,7 +174,7 @@ def on_device(config: StudyConfig, run_options: RunOptions, data: Data) -> Data:
     """
     data = with_functions(data, config.code.loss, config.code.metric, config.search.better)
     if _sees_pieces(config):
-        data = data.with_pieces()
+        data = with_pieces(data, config.space)
     device = choose_device(run_options.own.device)
     precision = config.training.precision
     check_precision(precision, device, run_options.engine)
@@ -185,8 +186,21 @@ def _sees_pieces(config: StudyConfig) -> bool:
     return config.space.has_pieces and config.training.model is None
 
 
-def _with_pieces(load_plain: Callable[[], Data]) -> Data:
+def _loaded_with_pieces(load_plain: Callable[[], Data]) -> Data:
     return load_plain().with_pieces()
+
+
+def with_pieces(data: Data, space: SearchSpace) -> Data:
+    """Return data with pieces of their numbers, for a space that asks for them.
+
+    Raises:
+        UserError: all networks of the space see pieces, and the data are images.
+    """
+    if len(data.shape) > 1 and space.domain("number_encoding").constant:
+        raise UserError(
+            f"space.number_encoding: 'piecewise' is for numbers of a table, and an input here is an image of {data.shape}. Leave it out."
+        )
+    return data.with_pieces()
 
 
 def with_functions(
@@ -301,7 +315,7 @@ def _workers(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine
         is_named = config.data.file is None and config.data.name is not None
         load_ = _loader(config, run_options.download) if is_named else None
         if load_ is not None and _sees_pieces(config):
-            load_ = partial(_with_pieces, load_)
+            load_ = partial(_loaded_with_pieces, load_)
         share = (run_options.worker_gpus, run_options.worker_cpus)
         engine = cluster_engine(run_options.ray, *share, data, load_, settings)
     return FoldEngine(engine, data) if data.cross_validated else engine

@@ -10,6 +10,8 @@ from hpsearch.data import Data, from_arrays
 from hpsearch.data.options import SplitOptions
 from hpsearch.data.pieces import FEWEST_PIECES, MOST_PIECES, NARROWEST, PIECES, Pieces, PiecewiseLinear, quantile_levels
 from hpsearch.errors import UserError
+from hpsearch.searching.run_options import with_pieces
+from hpsearch.space import Choice, SearchSpace
 from hpsearch.trial import Architecture
 
 
@@ -102,9 +104,13 @@ def test_truth_values_alone_have_no_pieces() -> None:
     assert data.encoded_for(standard) is data
 
 
-def test_images_are_refused() -> None:
-    """Pixels are no numbers of a table: one line says so."""
+def test_images_have_no_pieces() -> None:
+    """Pixels are no numbers of a table: a space with both encodings trains on them as they are, one with pieces alone is refused."""
     generator = np.random.default_rng(2)
     images = from_arrays(generator.normal(size=(40, 1, 4, 4)), generator.integers(0, 2, 40))
+    both, alone = (
+        SearchSpace({"number_encoding": Choice(names)}) for names in (("standard", "piecewise"), ("piecewise",))
+    )
+    assert with_pieces(images, both).piece_counts == ()
     with pytest.raises(UserError, match=r"an image of \(1, 4, 4\)\. Leave it out\."):
-        images.with_pieces()
+        with_pieces(images, alone)
