@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hpsearch.data.metrics import Metric
-from hpsearch.data.pieces import Pieces, quantile_levels
+from hpsearch.data.pieces import Pieces, piece_counts
 from hpsearch.data.tasks import Loss, Task, class_numbers, mean_loss, task_with_loss, weighted
 from hpsearch.data.weights import balanced_weights
 from hpsearch.errors import UserError, mistakes, shown
@@ -256,9 +256,9 @@ class Data:
 
     def with_pieces(self) -> "Data":
         """Return the data with pieces of a table's numbers; images have none."""
-        levels = quantile_levels(self.training.inputs) if len(self.shape) == 1 else ()
-        folds = tuple(replace(fold, pieces=Pieces.fit(fold.training.inputs, levels)) for fold in self.folds)
-        return replace(self, pieces=Pieces.fit(self.training.inputs, levels), folds=folds)
+        counts = piece_counts(self.training.inputs) if len(self.shape) == 1 else ()
+        folds = tuple(replace(fold, pieces=Pieces.fit(fold.training.inputs, counts)) for fold in self.folds)
+        return replace(self, pieces=Pieces.fit(self.training.inputs, counts), folds=folds)
 
     def encoded_for(self, architecture: Architecture | None) -> "Data":
         """Return the data as the layers of a dense network see their training and validation rows: with pieces, if it has any."""

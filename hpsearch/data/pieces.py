@@ -29,17 +29,13 @@ class Pieces:
     width: Tensor
 
     @classmethod
-    def fit(cls, inputs: Tensor, levels: Sequence[Tensor]) -> "Pieces":
-        """Return the intervals between the quantiles of training rows' inputs [N, F] at each one's levels."""
-        edges = [
-            torch.quantile(inputs[:, place].double(), own, interpolation="lower")
-            for place, own in enumerate(levels)
-            if len(own)
-        ]
-        low = torch.cat([inputs.new_zeros(0).double(), *(own[:-1] for own in edges)])
-        high = torch.cat([inputs.new_zeros(0).double(), *(own[1:] for own in edges)])
-        counts = tuple(max(len(own) - 1, 0) for own in levels)
-        return cls(counts, low.to(inputs), (high - low).clamp(min=NARROWEST).to(inputs))
+    def fit(cls, inputs: Tensor, counts: Sequence[int]) -> "Pieces":
+        """Return so many intervals of each of the training rows' inputs [N, F]."""
+        edges = [_spread(_edges(inputs[:, place]), count) for place, count in enumerate(counts) if count]
+        none = inputs.new_zeros(0).double()
+        low = torch.cat([none, *(own[:-1] for own in edges)])
+        high = torch.cat([none, *(own[1:] for own in edges)])
+        return cls(tuple(counts), low.to(inputs), (high - low).clamp(min=NARROWEST).to(inputs))
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Return inputs [N, F] with their pieces [N, F + P]."""
@@ -68,27 +64,38 @@ class PiecewiseLinear(nn.Module):
         return _encoded(inputs, self.columns, self.low, self.width)
 
 
-def quantile_levels(inputs: Tensor) -> tuple[Tensor, ...]:
-    """Return the quantiles that bound the pieces of each of the training rows' inputs [N, F], as levels from 0 to 1.
+def piece_counts(inputs: Tensor) -> tuple[int, ...]:
+    """Return how many pieces each of the training rows' inputs [N, F] gets; one of few distinct values has none.
 
-    An input of few distinct values has none. Of many inputs each gets fewer pieces, of more than `MOST_PIECES / FEWEST_PIECES` none any.
+    Of many inputs each gets fewer, of more than `MOST_PIECES / FEWEST_PIECES` none any.
     """
-    fine = [_levels(column, PIECES) for column in inputs.T]
-    numbers = sum(len(levels) > 0 for levels in fine)
+    counts = [len(_edges(column)) - 1 for column in inputs.T]
+    numbers = sum(count >= FEWEST_PIECES for count in counts)
     most = MOST_PIECES // max(numbers, 1)
-    if most >= PIECES:
-        return tuple(fine)
-    return tuple(_levels(column, most) for column in inputs.T)
+    return tuple(min(count, most) if min(count, most) >= FEWEST_PIECES else 0 for count in counts)
 
 
-def _levels(column: Tensor, most: int) -> Tensor:
-    """Return levels whose quantiles differ, none where they bound too few pieces."""
-    levels = torch.linspace(0, 1, most + 1, dtype=torch.float64, device=column.device)
-    edges = torch.quantile(column.double(), levels, interpolation="lower")
-    is_new = torch.cat([edges.new_ones(1, dtype=torch.bool), edges[1:] > edges[:-1]])
-    if int(is_new.sum()) <= FEWEST_PIECES:
-        return levels[:0]
-    return levels[is_new]
+def _edges(column: Tensor) -> Tensor:
+    """Return the quantiles that bound up to `PIECES` pieces of a column [N], distinct, from the least value to the largest.
+
+    A value that many rows have, such as 0, counts as no more than one piece's share of the rows, so that the others are divided too.
+    """
+    values, rows = column.double().unique(return_counts=True)
+    passed = rows.clamp(max=len(column) / PIECES).double().cumsum(0)
+    levels = torch.linspace(0, 1, PIECES + 1, dtype=torch.float64, device=column.device)
+    places = torch.searchsorted(passed / passed[-1], levels).clamp(max=len(values) - 1)
+    edges: Tensor = values[places].unique()
+    return edges
+
+
+def _spread(edges: Tensor, count: int) -> Tensor:
+    """Return edges of so many pieces: these, some of them, or points between them where other rows have fewer values."""
+    if len(edges) == count + 1:
+        return edges
+    at = torch.linspace(0, len(edges) - 1, count + 1, dtype=torch.float64, device=edges.device)
+    below = at.floor().long()
+    above = (below + 1).clamp(max=len(edges) - 1)
+    return torch.lerp(edges[below], edges[above], at - below)
 
 
 def _columns(counts: Sequence[int]) -> Tensor:
