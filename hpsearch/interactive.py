@@ -161,7 +161,7 @@ class SearchResult:
             UserError: the task is no regression, the model knows no held-out errors, or the level does not fit.
         """
         half = half_widths(self.model.combination.errors, level, self.model.classes or self.model.labels)
-        return ends_of(predict_arrays(self.model, X, _warn), half, self._shape)
+        return ends_of(predict_arrays(self.model, X, _warn), half, self._shape, self.model.target_form)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report and return the page's path: `report.html` in the folder `path`, or `path` itself if it ends in .html.
