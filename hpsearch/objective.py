@@ -112,6 +112,8 @@ class Objective:
         precision = self.config.training.precision
         chosen = choose_device(device)
         check_precision(precision, chosen, "reference" if build else "auto")
+        if build is None and self.config.space.has_pieces:
+            loaded = loaded.with_pieces()
         self.data = loaded.to(chosen, torch.float64 if precision == "float64" else torch.float32)
         self._engine: Engine | None = None
 
@@ -325,6 +327,7 @@ class Objective:
             inputs=self.data.inputs,
             outputs=self.data.outputs,
             rows=len(self.data.training),
+            pieces=self.data.piece_counts if self.data.pieces else None,
         )
         spec = replace(spec, rungs=tuple(range(1, budget.evaluations)))
         if self.build is None:

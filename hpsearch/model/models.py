@@ -48,6 +48,8 @@ class Member:
     @property
     def inputs(self) -> int:
         """Numbers in one input."""
+        if self.architecture is not None:
+            return self.architecture.inputs
         return self.sizes[0]
 
 
@@ -57,9 +59,9 @@ class Model:
 
     `classes` are the labels as text by class number, none for regression, and `class_kind` (of `CLASS_KINDS`) what they were before;
     `target_mean` and `target_scale` [K] undo the standardising of regression targets, `target_form` is their scale and range, None where
-    neither is known. `preprocessing` is `Data.preprocessing`;
-    `metrics` what the search measured; `provenance` where the model comes from. Both hold plain values. `labels` names those of a
-    multilabel task. `combination` says how the networks predict together, `single` how the first of several predicts by itself.
+    neither is known. `preprocessing` is `Data.preprocessing`; `metrics` what the search measured; `provenance` where the model comes from.
+    Both hold plain values. `labels` names those of a multilabel task. `combination` says how the networks predict together, `single` how
+    the first of several predicts by itself.
     """
 
     members: tuple[Member, ...]

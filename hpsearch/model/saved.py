@@ -35,12 +35,8 @@ from hpsearch.trial import Architecture
 
 FORMAT = 4
 FORMAT_WITHOUT_CHECKSUM = 1  # of the description
-READABLE = (
-    FORMAT_WITHOUT_CHECKSUM,
-    2,
-    3,
-    FORMAT,
-)  # before 3 networks predicted by their plain mean, before 4 without limits
+# Before 3 networks predicted by their plain mean, before 4 numbers had no range.
+READABLE = (FORMAT_WITHOUT_CHECKSUM, 2, 3, FORMAT)
 LONGEST_JSON = 1 << 28  # bytes: a table of 100,000 categories has some millions
 
 
@@ -199,16 +195,31 @@ def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str
     if "architecture" not in entry:
         return _own_member(entry, tensors, prefix, build)
     given = entry["architecture"]
-    architecture = Architecture(**{**given, "widths": tuple(given["widths"])})
+    architecture = Architecture(**{**given, "widths": tuple(given["widths"]), "pieces": tuple(given.get("pieces", ()))})
     weights = {}
-    for layer, (inputs, outputs) in enumerate(pairwise(architecture.sizes)):
-        shapes = {f"layers.{layer}.weight": (outputs, inputs), f"layers.{layer}.bias": (outputs,)}
-        for key, shape in shapes.items():
-            tensor = tensors[prefix + key]
-            weights[key] = tensor
-            if tensor.shape != shape or not tensor.is_floating_point():
-                raise ValueError(f"{prefix}{key} is {list(tensor.shape)}, {list(shape)} expected")
+    for key, shape in _shapes(architecture).items():
+        tensor = tensors[prefix + key]
+        weights[key] = tensor
+        if tensor.shape != shape or not tensor.is_floating_point():
+            raise ValueError(f"{prefix}{key} is {list(tensor.shape)}, {list(shape)} expected")
     return Member(architecture, weights, int(entry["trial"]), int(entry["seed"]))
+
+
+def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor of a dense network's state, by name.
+
+    Raises:
+        ValueError: the pieces are not those of each input.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer, (inputs, outputs) in enumerate(pairwise(architecture.sizes)):
+        shapes |= {f"layers.{layer}.weight": (outputs, inputs), f"layers.{layer}.bias": (outputs,)}
+    pieces = architecture.pieces
+    if pieces:
+        if len(pieces) != architecture.inputs or not all(type(count) is int and count >= 0 for count in pieces):
+            raise ValueError(f"pieces of {len(pieces)} inputs, {architecture.inputs} expected")
+        shapes |= {"encoding.low": (sum(pieces),), "encoding.width": (sum(pieces),)}
+    return shapes
 
 
 def _own_member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str, build: Build | None) -> Member:

@@ -115,7 +115,7 @@ def estimate(
     trials = config.search.trials
     further = confirming_runs(config)
     training = trials * (searched * trial + OVERHEAD) + further * confirmed * trial
-    largest = config.space.largest(data.inputs, data.outputs)
+    largest = config.space.largest(data.inputs, data.outputs, data.piece_counts)
     return StudyCost(
         trial=trial,
         probed=len(specs),
