@@ -86,7 +86,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         **_question(task, reason, metric),
         "worst": metric.worst(_own_units(targets, first, split)),
         **_sizes(scaled, outputs, targets, split),
-        **_reading(raw, scaled, _form_assumptions(form, targets, split)),
+        **_reading(raw, scaled, _form_assumptions(form, raw, targets, split)),
         "notices": [*looks, *_notices(raw, scaled, targets, task, split, options)],
     }
     names = _label_names(raw, targets, task)
@@ -184,10 +184,10 @@ def _target_form(
     return None
 
 
-def _form_assumptions(form: TargetForm | None, targets: Targets, split: Split) -> list[Assumption]:
+def _form_assumptions(form: TargetForm | None, raw: Raw, targets: Targets, split: Split) -> list[Assumption]:
     if form is None:
         return []
-    return form_assumptions(form, targets.values[split.seen])
+    return form_assumptions(form, targets.values[split.seen], of_file=_of_file(raw))
 
 
 def _folds(

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.data.assumptions import Assumption
+from hpsearch.data.assumptions import Assumption, option
 from hpsearch.data.cells import Array
 from hpsearch.errors import UserError, shown, suggestion
 
@@ -35,8 +35,6 @@ LARGEST_SHARE = 0.5  # that a column of shares has at least: small numbers alone
 LARGEST_SHIFT = 1e6  # in medians
 STEPS = 50  # of the bisection
 MOST_TOLD = 4  # columns and ranges that are told
-NO_RANGE = "--set data.target_range=none"
-NO_TRANSFORM = "--set data.target_transform=none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,19 +174,27 @@ def skewness(values: Array) -> float:
     return float(np.mean(centred**3)) / spread if spread > 0 else 0.0
 
 
-def form_assumptions(form: TargetForm, values: Array) -> list[Assumption]:
+def form_assumptions(form: TargetForm, values: Array, *, of_file: bool = True) -> list[Assumption]:
     """Return what was assumed of a target by its training rows [n, K]: how far predictions go, and on which scale networks learn."""
     ranges = dict.fromkeys(zip(form.low, form.high, strict=True))
-    found = [_of_range(low, high, values) for low, high in ranges if isfinite(low) or isfinite(high)]
+    no_range, no_transform = (_without(name, of_file) for name in ("target_range", "target_transform"))
+    found = [_of_range(low, high, values, no_range) for low, high in ranges if isfinite(low) or isfinite(high)]
     if form.shifts is not None:
         shifts = ", ".join(f"{shift:.4g}" for shift in form.shifts[:MOST_TOLD])
         skew = ", ".join(f"{skewness(column):.2g}" for column in values.T[:MOST_TOLD])
-        scale = Assumption("target", f"learned as log(1 + y / {shifts})", f"its skewness is {skew}", NO_TRANSFORM)
+        scale = Assumption("target", f"learned as log(1 + y / {shifts})", f"its skewness is {skew}", no_transform)
         found.append(scale)
     return found[:MOST_TOLD]
 
 
-def _of_range(low: float, high: float, values: Array) -> Assumption:
+def _without(name: str, of_file: bool) -> str:
+    """Return the option that takes a range or a transform away, for the command line or for Python."""
+    if of_file:
+        return f"--set data.{name}=none"
+    return option(name, "none", of_file=False)
+
+
+def _of_range(low: float, high: float, values: Array, otherwise: str) -> Assumption:
     ends = (f"from {low:.6g}" if isfinite(low) else "", f"to {high:.6g}" if isfinite(high) else "")
     why = f"training rows have {values.min():.6g} to {values.max():.6g}"
-    return Assumption("predictions", " ".join(filter(None, ends)), why, NO_RANGE)
+    return Assumption("predictions", " ".join(filter(None, ends)), why, otherwise)

@@ -128,6 +128,8 @@ def test_assumptions_name_the_way_out() -> None:
     assert of_range.endswith("(otherwise: --set data.target_range=none)")
     assert of_scale.startswith("target learned as log(1 + y / ")
     assert "its skewness is 4.8 (otherwise: --set data.target_transform=none)" in of_scale
+    (in_python,) = form_assumptions(target_form(values, None, None), values, of_file=False)
+    assert in_python.otherwise == "target_range='none'"
     assert form_assumptions(target_form(values, None, "none"), values) == []
 
 
