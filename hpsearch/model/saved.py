@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from hpsearch.data.target_form import TargetForm
 from hpsearch.data.tasks import TASKS
 from hpsearch.data.transform import TRANSFORMS, check_preprocessing, check_scale
 from hpsearch.errors import StorageError, UserError, shown
@@ -32,9 +33,10 @@ from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.own import Build, OwnNetwork
 from hpsearch.trial import Architecture
 
-FORMAT = 3
+FORMAT = 4
 FORMAT_WITHOUT_CHECKSUM = 1  # of the description
-READABLE = (FORMAT_WITHOUT_CHECKSUM, 2, FORMAT)  # before 3 networks predicted by their plain mean
+# Before 3 networks predicted by their plain mean, before 4 numbers had no range.
+READABLE = (FORMAT_WITHOUT_CHECKSUM, 2, 3, FORMAT)
 LONGEST_JSON = 1 << 28  # bytes: a table of 100,000 categories has some millions
 
 
@@ -135,6 +137,8 @@ def describe(model: Model) -> dict[str, Any]:
     described |= {"members": members, "combination": model.combination.plain()}
     if model.single is not None:
         described["single"] = model.single.plain()
+    if model.target_form is not None:
+        described["target_form"] = model.target_form.plain()
     return {name: _plain(value) for name, value in described.items()}
 
 
@@ -197,6 +201,7 @@ def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor], build: B
         tuple(map(str, described.get("labels", ()))),
         Combination.of(described.get("combination"), len(members)),
         Combination.of(described["single"], 1) if described.get("single") else None,
+        TargetForm.of(described.get("target_form")),
     )
     _check(model, len(tensors))
     return model
@@ -272,6 +277,8 @@ def _check(model: Model, tensors: int) -> None:
         "labels of another task": len(model.labels) == outputs * (task.predicts == "labels"),
         "errors of other targets": not model.combination.errors or len(model.combination.errors.errors) == outputs,
         "a target's scaling of two lengths": len(model.target_mean) == len(model.target_scale),
+        "a form of other targets": not model.target_form or len(model.target_form.low) == outputs,
+        "a form of targets that are no numbers": not model.target_form or task.predicts == "values",
     }
     for problem, fine in fits.items():
         if not fine:
