@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from hpsearch.errors import listed, shown
+from hpsearch.locales import ENGLISH, Texts
 from hpsearch.model.models import Model, labels_of
 
 MOST = 8  # categories that are listed in words; the model's description has them all
@@ -155,11 +156,11 @@ def _shape(*sides: object) -> str:
     return f"[{', '.join(map(str, sides))}]"
 
 
-def lines(ports: Sequence[Port], most: int) -> Iterator[str]:
+def lines(ports: Sequence[Port], most: int, texts: Texts = ENGLISH) -> Iterator[str]:
     """Yield a table's lines for the screen: the first ports, and how many more there are."""
     first = ports if len(ports) <= most else ports[: most - 1]
     names, types, shapes = (max(len(getattr(port, side)) for port in first) for side in ("name", "type", "shape"))
     for port in first:
-        yield f"{port.name:<{names}}  {port.type:<{types}}  {port.shape:<{shapes}}  {port.holds}"
+        yield f"{port.name:<{names}}  {port.type:<{types}}  {port.shape:<{shapes}}  {texts.word(port.holds)}"
     if len(first) < len(ports):
-        yield f"… {len(ports) - len(first):,} more, which the file's metadata describe"
+        yield texts("screen.export.more", count=f"{len(ports) - len(first):,}")
