@@ -40,15 +40,18 @@ ESCAPES = "testing the escape from minima"
 LAST = 10  # runs of an arm, whose mean counts
 GRID = 7.5  # learning rates of a second stage around each winner: five, and as often as not a grid that goes on
 PLAIN_SECONDS = 1.2  # of an arm in the plain loop
-LOOKS = {MEASURING: 2_000.0, PATHS: 2_000.0}  # at the loss: of a measured run, and of an optimizer's paths
+CLOSING_SECONDS = 3.0  # of the model of two weights and of the page, which have no stage of their own
+LOOKS = {MEASURING: 1_000.0, PATHS: 1_000.0}  # at the loss: of a measured run, and of an optimizer's paths
 MEASURED_PATHS = 3  # runs of an optimizer that are trained again for its paths
 PRODUCTS = {  # of small matrices: of each part of an escape test for each of its runs (seeds, or starts of the teacher test)
     "instability": (32_000,),
     "thermal": (112_000,),
-    "teacher": (15_000, 2_000_000, 15_000, 400_000),
+    "teacher": (15_000, 2_600_000, 15_000, 250_000),
     "dead_relu": (4_000,),
 }
-REPEATS = 3  # of a piece of work that is timed; the shortest counts
+TIMED_SECONDS = (
+    0.05  # of a piece of work that is timed, repeats together: long enough to feel what else the machine does
+)
 
 
 class RunPace:
@@ -199,7 +202,10 @@ def comparison_stages(
         yield Stage(TIMING, lambda: len(arms) * PLAIN_SECONDS)
         share = MEASURED_PATHS / len(arms)
         yield Stage(
-            PATHS, lambda: _plus(pace.of_whole_runs(names, share * optimizers, 1), optimizers * LOOKS[PATHS] * look)
+            PATHS,
+            lambda: _plus(
+                pace.of_whole_runs(names, share * optimizers, 1), CLOSING_SECONDS + optimizers * LOOKS[PATHS] * look
+            ),
         )
     if minima is not None:
         yield from escape_stages(minima)
@@ -233,7 +239,7 @@ def look_seconds(arm: Arm, data: Data) -> float:
     rows = measured_rows(data)
     vector = State(spec.dense_architecture, data.trained_task, weights).vector(rows)
     with one_thread(data):
-        return _shortest(lambda: mean_loss(spec.dense_architecture, data.trained_task, vector, rows))
+        return _mean_seconds(lambda: mean_loss(spec.dense_architecture, data.trained_task, vector, rows))
 
 
 def product_seconds() -> float:
@@ -244,13 +250,15 @@ def product_seconds() -> float:
         for _ in range(1_000):
             matrix @ matrix
 
-    return _shortest(work) / 1_000
+    return _mean_seconds(work) / 1_000
 
 
-def _shortest(work: Callable[[], object]) -> float:
-    found = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
+def _mean_seconds(work: Callable[[], object]) -> float:
+    """Return the mean seconds of a piece of work; what its first time loads is left out."""
+    work()
+    began = time.perf_counter()
+    done = 0
+    while time.perf_counter() - began < TIMED_SECONDS:
         work()
-        found.append(time.perf_counter() - began)
-    return min(found)
+        done += 1
+    return (time.perf_counter() - began) / done
