@@ -62,5 +62,5 @@ def _show_signature(screen: "Screen", signature: "Signature") -> None:
     from hpsearch.model.signature import lines
 
     for head, ports in (("inputs", signature.inputs), ("outputs", signature.outputs)):
-        for number, line in enumerate(lines(ports, LISTED, screen.texts)):
+        for number, line in enumerate(lines(ports, LISTED, screen.texts.word)):
             screen.row("" if number else head, line)
