@@ -71,7 +71,11 @@ def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
 
 
 def scale_targets(targets: Array, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
-    """Return float64 targets [N, K] standardised by the training `rows`, and their mean and scale [K]."""
+    """Return float64 targets [N, K] standardised by the training `rows`, and their mean and scale [K].
+
+    Raises:
+        UserError: they do not vary there, or training in float32 would take some of them for infinite.
+    """
     values = torch.from_numpy(targets)
     training = values[torch.from_numpy(rows)]  # [n, K]
     mean = training.mean(dim=0)
@@ -80,7 +84,12 @@ def scale_targets(targets: Array, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
         raise UserError(
             "target: constant, or too large to square, in the training rows. Check the target or give more rows."
         )
-    return (values - mean) / scale, mean, scale
+    standardised = (values - mean) / scale
+    if not bool(standardised.float().isfinite().all()):
+        raise UserError(
+            "target: values too large for float32 after standardising. Drop those rows, or rescale it (its logarithm, perhaps)."
+        )
+    return standardised, mean, scale
 
 
 def _preprocessing(
