@@ -176,13 +176,13 @@ def _check_column(column: Mapping[str, Any]) -> None:
 
 def _check_source(preprocessing: Mapping[str, Any]) -> None:
     """Refuse what a table's preprocessing says of how its source was read, where it is not of the kinds that it should be."""
-    reading = preprocessing.get("reading") or {}
+    reading = preprocessing.get("reading", {})
     target = preprocessing.get("target")
     marks = [reading.get(key) for key in ("separator", "encoding", "decimal", "thousands")]
     names = [entry["name"] for entry in preprocessing.get("dropped", ())]
     for key in ("names", "missing_values"):
         names += _list_of(reading.get(key, []), key)
-    names += [target] if isinstance(target, str) else _list_of(target or [], "target")
+    names += [target] if isinstance(target, str) else _list_of([] if target is None else target, "target")
     for name, own in reading.get("numbers", {}).items():
         names.append(name)
         marks += [own["decimal"], own["thousands"]]

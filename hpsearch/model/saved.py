@@ -147,9 +147,13 @@ def _content(path: Path) -> bytes:
         ) from None
 
 
+def _no_json(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        described = json.loads(content)
+        described = json.loads(content, parse_constant=_no_json)
     except (ValueError, RecursionError):
         described = None
     if not isinstance(described, dict):
