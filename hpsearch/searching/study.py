@@ -147,6 +147,11 @@ def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
             f"at most {config.search.lag * folds} of {run_options.parallel} slots can be in use: a trial is proposed once all "
             f"results up to search.lag = {config.search.lag} before it are known (a study begun with a larger lag fills more)"
         )
+    if config.search.lag > 1 and study.data.training.inputs.is_cuda:
+        yield (
+            f"up to {config.search.lag * folds} {'folds of trials' if folds > 1 else 'trials'} train at once: each is proposed before the "
+            f"results of the {config.search.lag - 1} before it are known (search.lag = {config.search.lag})"
+        )
     if config.training.model is not None:
         yield (
             f"a network of your own ({config.training.model}) trains in plain torch, one at a time; of the space it has the "
