@@ -1,7 +1,7 @@
 """A step that is run again and again on a GPU: recorded as a CUDA graph and replayed without Python, many updates with one launch.
 
-A CUDA graph is the sequence of kernels that a function launched, with their addresses. So it replays a function of the device's state alone;
-that a group's step is one, tests prove without a GPU. To launch takes the interpreter, which proposals of the sampler keep busy for
+A CUDA graph is the sequence of kernels that a function launched, with their addresses. So it replays a function of the device's state
+alone; that a group's step is one, tests prove without a GPU. To launch takes the interpreter, which proposals of the sampler keep busy for
 milliseconds at a time; so many updates go with one launch, though no more than the device computes in `AHEAD` seconds.
 """
 
@@ -20,7 +20,9 @@ from hpsearch.training.progress import Stopping
 LOGGER = logging.getLogger(__name__)
 WARM_UP = 3  # runs before the recording, in which libraries set themselves up
 BURST = 16  # runs that are recorded as one, besides one alone
-AHEAD = 0.1  # seconds of work, about, between two marks; two of them are queued at most, so that Ctrl-C is answered soon
+AHEAD = (
+    0.1  # seconds of work, about, between two marks; two of them are queued at most, so that Ctrl-C is answered soon
+)
 GROWTH = 8  # times as many launches between the next two marks, at most
 
 

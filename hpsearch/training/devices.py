@@ -92,8 +92,8 @@ def check_precision(precision: str, device: torch.device, engine: str = "auto") 
     if precision in REDUCED:
         if device.type != "cuda" or engine == "reference":
             raise UserError(
-                f"precision '{precision}': only the fused and the compiled engine on CUDA have it; here the engine is {engine} and the device {device}. "
-                "Give float32 or float64."
+                f"precision '{precision}': only the fused and the compiled engine on CUDA have it; "
+                f"here the engine is {engine} and the device {device}. Give float32 or float64."
             )
         capability = torch.cuda.get_device_capability(device)
         if capability < TENSOR_CORES:
@@ -132,7 +132,7 @@ def device_of(data: Data) -> torch.device:
 
 
 def worker_threads(data: Data) -> int:
-    """Return how many groups train at once, a thread each: on a CPU as many as cores that this process may use (a container's limit counts).
+    """Return how many groups train at once, a thread each: on a CPU as many as the cores of this process (a container's limit counts).
 
     On a GPU several streams fill gaps that small launches leave, and groups of small batches, which take long, hold up no others.
     """

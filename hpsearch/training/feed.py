@@ -23,7 +23,7 @@ class Feed:
     """The tables of trials of one batch size and the same evaluations, on the device of their rows and in the type of its numbers.
 
     `position` [2] is the row of the next update in the block, and its number among all. `steps` [K, T, 3] are those of `step_table`;
-    `batches` [K, O, B] row numbers in each of the trials' O orders, none of a full batch; `losses` [K, T] are to be written.
+    `batches` [K, O, B] row numbers in each of the trials' O orders, of no use to a full batch; `losses` [K, T] are to be written.
     """
 
     def __init__(self, specs: Sequence[TrialSpec], rows: Rows) -> None:
@@ -40,7 +40,7 @@ class Feed:
         self.steps = like.new_zeros(self.updates, len(specs), 3)
         self.losses = like.new_zeros(self.updates, len(specs))
         shape = (self.updates, len(self.orders), self.batch_size)
-        self.batches = like.new_zeros(shape if self.drawn else (0, 0, 0), dtype=torch.long)
+        self.batches = like.new_zeros(shape if self.drawn else (1, 1, 1), dtype=torch.long)
 
     def load(self, start: int, stop: int) -> None:
         """Write the tables of updates start … stop - 1, a block at most, and begin with the first of them."""

@@ -17,9 +17,10 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
 
 from hpsearch.config import find_study, read_config
-from hpsearch.searching.early_end import EarlyEnd
 from hpsearch.searching.loop import Search
 from hpsearch.searching.opening import make_view
 from hpsearch.searching.run_options import lag_on
@@ -87,7 +88,7 @@ def step_of(specs: Sequence[TrialSpec], batch: int) -> Launches:
         moved = sum(4 * (a * b + batch * (2 * a + b)) for a, b in pairs)
         done = sum(2 * padded * tiled(a, SIDE) * tiled(b, depth) for a, b in pairs)
         launches.add(moved, done, sum(2 * batch * a * b for a, b in pairs), -(-max(b for _, b in pairs) // depth))
-    moved = done = useful = 0.0
+    moved = done = useful = 0
     for spec, shape in zip(specs, shapes, strict=True):
         rule = make_rule(spec)
         numbers = 1 + rule.first + rule.second
@@ -158,7 +159,11 @@ class SimulatedGroup:
 
     def score(self, spec: TrialSpec) -> float:
         widths = spec.dense_architecture.widths
-        distance = abs(log(spec.learning_rate / 3e-3)) / 3 + abs(log(spec.batch_size / 48)) / 6 + abs(log(max(widths) / 100)) / 6
+        distance = (
+            abs(log(spec.learning_rate / 3e-3)) / 3
+            + abs(log(spec.batch_size / 48)) / 6
+            + abs(log(max(widths) / 100)) / 6
+        )
         luck = (spec.number * 2654435761 % 1000) / 10_000
         return (1 - 0.7**self.evaluations) / (1 + distance) - luck
 
@@ -219,48 +224,55 @@ def simulated(clock: Clock) -> Iterator[None]:
         yield
 
 
-def run(trials: int, study: str = "digits", inputs: int = 64, rows: int = 1257, **search: Any) -> Clock:
-    """Run a study of so many trials on the clock, of data of so many inputs and training rows."""
-    overrides = [("search.trials", trials), *((f"search.{key}", value) for key, value in search.items())]
-    config = read_config(find_study(study), overrides)
-    config = config.model_copy(update={"search": config.search.model_copy(update={"lag": search.get("lag", lag_on("cuda", trials))})})
-    data = small_data()
-    objectives = Objectives(data)
-    view = make_view(config, "maximize")
-    writer_storage = __import__("optuna").storages.InMemoryStorage()
-    from optuna.study import StudyDirection
+@dataclass(frozen=True)
+class Figures:
+    """What a study of the simulated device was like: trials a step, trials in training on average, seconds, those one at a time."""
 
-    study_id = writer_storage.create_new_study([StudyDirection.MAXIMIZE], "simulated")
-    writer = StudyWriter(WriterThread("memory", writer_storage), study_id)
+    trials: int
+    together: float
+    in_training: float
+    seconds: float
+    alone: float
+
+    def __str__(self) -> str:
+        faster = self.alone / self.seconds
+        return (
+            f"{self.trials:5} trials: {self.together:.1f} a step, {self.in_training:.0f} in training, {self.seconds:.1f} s, "
+            f"{faster:.0f} times as fast as one at a time"
+        )
+
+
+def run(trials: int, sampler: str, inputs: int = 64, rows: int = 1257, lag: int | None = None) -> Figures:
+    """Run the default study with so many trials on the clock, as on data of so many inputs and training rows."""
+    lag = lag or lag_on("cuda", trials)
+    overrides = [("search.trials", trials), ("search.sampler", sampler), ("search.lag", lag)]
+    config = read_config(find_study("digits"), overrides)
+    storage = InMemoryStorage()
+    study_id = storage.create_new_study([StudyDirection.MAXIMIZE], "simulated")
+    data = small_data()
 
     def specify(values: Any, number: int) -> TrialSpec:
         return config.space.specification(
             values, number=number, seed=0, budget=config.budget, inputs=inputs, outputs=10, rows=rows
         )
 
-    early = EarlyEnd("maximize", config.search.lag, None, None)
-    source = Search(view, writer, specify, objectives=objectives, trials=trials, timeout=None, early_end=early)
-    clock = Clock()
-    slots = config.search.lag
-    plan = Plan("simulated", "", slots, lambda specs, data: SimulatedGroup(specs, clock), any_order=True)
-    engine = ConcurrentEngine(data, lambda spec: plan, max_concurrency=slots, threads=GROUPS)
-    with simulated(clock):
-        engine.run(source)
-    assert source.complete
-    return clock
-
-
-def report(trials: int, **settings: Any) -> str:
-    """Return the figures of a study, one at a time beside as it is."""
-    clock = run(trials, **settings)
-    together = clock.updates / clock.steps
-    return (
-        f"{trials:5} trials {settings}: {together:.1f} a step, {clock.in_flight / clock.now:.0f} in training, {clock.now:.1f} s, "
-        f"{clock.alone / clock.now:.0f} times as fast as one at a time"
+    source = Search(
+        make_view(config, "maximize"),
+        StudyWriter(WriterThread("memory", storage), study_id),
+        specify,
+        objectives=Objectives(data),
+        trials=trials,
+        timeout=None,
     )
+    clock = Clock()
+    plan = Plan("simulated", "", lag, lambda specs, data: SimulatedGroup(specs, clock), any_order=True)
+    with simulated(clock):
+        ConcurrentEngine(data, lambda spec: plan, max_concurrency=lag, threads=GROUPS).run(source)
+    assert source.complete
+    return Figures(trials, clock.updates / clock.steps, clock.in_flight / clock.now, clock.now, clock.alone)
 
 
 if __name__ == "__main__":
     for count in map(int, sys.argv[1:] or ("64", "1000")):
         for sampler in ("random", "tpe"):
-            print(report(count, sampler=sampler), flush=True)
+            print(sampler, run(count, sampler), flush=True)

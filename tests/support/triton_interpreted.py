@@ -27,8 +27,8 @@ from tests.support.triton_trials import GROUPS, WIDTHS, assert_triton_parity, di
 
 if find_spec("triton"):
     from hpsearch.training.compiled.triton import step
-    from hpsearch.training.compiled.triton.language import hashed, kernel, log1p, tanh, tl
     from hpsearch.training.compiled.triton.elementwise import keep
+    from hpsearch.training.compiled.triton.language import hashed, kernel, log1p, tanh, tl
 
     @kernel()
     def elementary(x: tl.tensor, y: tl.tensor, z: tl.tensor, h: tl.tensor, count: tl.constexpr) -> None:
@@ -112,7 +112,9 @@ def check_company() -> None:
 
 def check_orders() -> None:
     """Trials that visit the rows in different orders, as on fresh seeds, train in one group, each to the reference's run."""
-    specs = [replace(spec, order_seed=spec.number // 2, seed=spec.number) for spec in mixed_group(4, evaluate_at=(1, 3))]
+    specs = [
+        replace(spec, order_seed=spec.number // 2, seed=spec.number) for spec in mixed_group(4, evaluate_at=(1, 3))
+    ]
     assert len({spec.order_seed for spec in specs}) > 1
     assert_triton_parity(specs, GROUPS[4][0])
 

@@ -1,4 +1,4 @@
-"""A step that is repeated on a GPU: recorded after the warm-up, alone and many at once, with little work queued; over recorders that run nothing."""
+"""A step that is repeated on a GPU: recorded alone and many at once, with little work queued; over recorders that run nothing."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The compiled engine on a GPU: its Triton kernels, interpreted, are the reference; compiled for GPUs without one, they have what they need."""
+"""The compiled engine on a GPU: its Triton kernels, interpreted, are the reference; compiled without a GPU, they have what they need."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """The parts of the GPU's kernels that act on single numbers: activations with their slopes, dropout, losses, the update.
 
-Activations go by their codes in `activations.CODES`, dropout is that of `draws.Noise`, the update is the formula of `optimizers.Update`, the
-coefficients being a trial's row. All keep NaN.
+Activations go by their codes in `activations.CODES`, dropout is that of `draws.Noise`, the update is the formula of
+`optimizers.Update`, the coefficients being a trial's row. All keep NaN.
 """
 
 from hpsearch.training.compiled.activations import CODES
@@ -67,12 +67,14 @@ def keep(key: tl.tensor, rows: tl.tensor, units: tl.tensor, threshold: tl.tensor
 
 @compiled
 def squared_error(outputs: tl.tensor, targets: tl.tensor) -> tl.tuple:
+    """Return each output's loss and its gradient."""
     error = outputs - targets
     return error * error, 2.0 * error
 
 
 @compiled
 def binary_cross_entropy(outputs: tl.tensor, targets: tl.tensor) -> tl.tuple:
+    """Return each output's loss and its gradient, of logits and targets 0 or 1."""
     small = tl.exp(-tl.abs(outputs))
     loss = tl.where(outputs > 0.0, outputs, 0.0) - outputs * targets + log1p(small)
     probability = tl.where(outputs >= 0.0, 1.0, small) / (1.0 + small)

@@ -1,7 +1,7 @@
 """`TritonGroup`: trains many trials on a GPU, each of whose updates is a few launches for all of them.
 
-A launch computes one layer of all trials, unpadded, from tables of tiles. The step is recorded once and replayed (`capture`). A trial's bits
-do not depend on the trials beside it.
+A launch computes one layer of all trials, unpadded, from tables of tiles. The step is recorded once and replayed (`capture`). A trial's
+bits do not depend on the trials beside it.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

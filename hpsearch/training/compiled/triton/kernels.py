@@ -29,7 +29,7 @@ MULTICLASS = tl.constexpr(losses.MULTICLASS)
 
 
 class State(NamedTuple):
-    """What updates change, of all trials: weights and moments; `gradient`, of the parts of a batch so far, is used where there are parts."""
+    """What updates change, of all trials: weights, moments; `gradient` of the parts of a batch so far, where there are parts."""
 
     weights: Any
     first: Any
@@ -54,7 +54,7 @@ class Rows(NamedTuple):
 
 
 class Trials(NamedTuple):
-    """What the trials are: `integers` [T, 8], `numbers` [T, 10], `layers` [T, L, 5]; `tables` has the columns."""
+    """What the trials are: `integers` [T, 11], `numbers` [T, 10], `layers` [T, L, 5]; `tables` has the columns."""
 
     integers: Any
     numbers: Any
@@ -77,26 +77,27 @@ class Feed(NamedTuple):
 
 @compiled
 def chosen_rows(
-    feed: tl.tuple,
-    integers: tl.tensor,
-    orders: tl.tensor,
-    first_row: tl.tensor,
-    n: tl.tensor,
-    mask: tl.tensor,
-    batch: tl.tensor,
-    drawn: tl.constexpr,
+    feed: tl.tuple, integers: tl.tensor, first_row: tl.tensor, n: tl.tensor, mask: tl.tensor, training: tl.constexpr
 ) -> tl.tensor:
-    """Return the numbers of rows `first_row` + n of a trial's batch; those numbers themselves where no batch is drawn."""
+    """Return the numbers of rows `first_row` + n of a trial's batch; without a batch, or of one that is not drawn, those numbers."""
     rows = (first_row + n).to(tl.int64)
-    if drawn:
-        order = tl.load(feed.position) * orders + tl.load(integers + 7)
-        return tl.load(feed.batches + order * batch + rows, mask=mask, other=0)
+    if training:
+        orders = tl.load(integers + 8)
+        batch = (tl.load(feed.position) * orders + tl.load(integers + 7)) * tl.load(integers + 9)
+        drawn = tl.load(feed.batches + batch + rows, mask=mask & (orders > 0), other=0)
+        rows = tl.where(orders > 0, drawn, rows)
     return rows
 
 
 @compiled
 def source_of(
-    rows: tl.tuple, scratch: tl.tuple, layer: tl.tensor, below: tl.tensor, room: tl.tensor, chosen: tl.tensor, n: tl.tensor
+    rows: tl.tuple,
+    scratch: tl.tuple,
+    layer: tl.tensor,
+    below: tl.tensor,
+    room: tl.tensor,
+    chosen: tl.tensor,
+    n: tl.tensor,
 ) -> tl.tuple:
     """Return where a layer's inputs lie, and in which rows: in the data, or with the values of the layer below."""
     if layer == 0:
@@ -106,7 +107,7 @@ def source_of(
     return source, row
 
 
-@kernel("orders", "batch", "first_row", "count", "room", "layer")
+@kernel("first_row", "count", "room")
 def forward(
     work: tl.tensor,
     state: tl.tuple,
@@ -114,29 +115,26 @@ def forward(
     rows: tl.tuple,
     trials: tl.tuple,
     feed: tl.tuple,
-    orders: tl.tensor,
-    batch: tl.tensor,
     first_row: tl.tensor,
     count: tl.tensor,
     room: tl.tensor,
-    layer: tl.tensor,
-    drawn: tl.constexpr,
     training: tl.constexpr,
     row_tile: tl.constexpr,
     side: tl.constexpr,
     depth: tl.constexpr,
     precision: tl.constexpr,
 ) -> None:
-    """Compute a tile of a layer's values, and in `training` of its slopes; `work` [tiles, 2] has the trial and where its units begin.
+    """Compute a tile of a layer's values, and in `training` of its slopes; `work` [tiles, 3] has trial, layer, first unit.
 
     `count` rows are computed, the first of which is row `first_row` of the batch; the scratch has room for `room` of them.
     """
-    trial, start = tl.load(work + 2 * tl.program_id(0)), tl.load(work + 2 * tl.program_id(0) + 1)
-    integers, numbers = trials.integers + 8 * trial, trials.numbers + 10 * trial
+    tile_at = work + 3 * tl.program_id(0)
+    trial, layer, start = tl.load(tile_at), tl.load(tile_at + 1).to(tl.int32), tl.load(tile_at + 2)
+    integers, numbers = trials.integers + 11 * trial, trials.numbers + 10 * trial
     a, b, at, below, here = layer_of(trials.layers + tl.load(integers + 6), layer)
     n = tl.program_id(1) * row_tile + tl.arange(0, row_tile)
     unit = (start + tl.arange(0, side)).to(tl.int32)
-    chosen = chosen_rows(feed, integers, orders, first_row, n, n < count, batch, drawn)
+    chosen = chosen_rows(feed, integers, first_row, n, n < count, training)
     source, row = source_of(rows, scratch, layer, below, room, chosen, n)
     bias = tl.load(state.weights + at + a * b + unit, mask=unit < b, other=0.0)
     value = tl.zeros([row_tile, side], bias.dtype) + bias[None, :]
@@ -160,19 +158,16 @@ def forward(
     tl.store(scratch.activations + to, value, mask=mask)
 
 
-@kernel("orders", "batch", "first_row", "count", "room", "tiles")
+@kernel("first_row", "count", "room", "tiles")
 def loss(
     scratch: tl.tuple,
     rows: tl.tuple,
     trials: tl.tuple,
     feed: tl.tuple,
-    orders: tl.tensor,
-    batch: tl.tensor,
     first_row: tl.tensor,
     count: tl.tensor,
     room: tl.tensor,
     tiles: tl.tensor,
-    drawn: tl.constexpr,
     weighted: tl.constexpr,
     task: tl.constexpr,
     loss_rows: tl.constexpr,
@@ -180,11 +175,11 @@ def loss(
 ) -> None:
     """Compute the losses of some rows of a trial, and their gradients by the outputs."""
     trial = tl.program_id(0)
-    integers, share = trials.integers + 8 * trial, tl.load(trials.numbers + 10 * trial + 9)
+    integers, share = trials.integers + 11 * trial, tl.load(trials.numbers + 10 * trial + 9)
     last = tl.load(integers).to(tl.int32) - 1
     _, outputs, _, _, here = layer_of(trials.layers + tl.load(integers + 6), last)
     n = tl.program_id(1) * loss_rows + tl.arange(0, loss_rows)
-    chosen = chosen_rows(feed, integers, orders, first_row, n, n < count, batch, drawn)
+    chosen = chosen_rows(feed, integers, first_row, n, n < count, True)
     unit = tl.arange(0, output_tile)
     to, mask = tile(n, unit, count, outputs)
     to = here * room + to
@@ -217,7 +212,7 @@ def total_loss(feed: tl.tuple, tiles: tl.tensor) -> None:
     tl.store(feed.losses + tl.load(feed.position) * trials + trial, total)
 
 
-@kernel("count", "room", "layer")
+@kernel("count", "room")
 def backward(
     work: tl.tensor,
     state: tl.tuple,
@@ -225,15 +220,15 @@ def backward(
     trials: tl.tuple,
     count: tl.tensor,
     room: tl.tensor,
-    layer: tl.tensor,
     row_tile: tl.constexpr,
     side: tl.constexpr,
     depth: tl.constexpr,
     precision: tl.constexpr,
 ) -> None:
-    """Compute a tile of the gradients by the sums below a layer; `work` [tiles, 2] has the trial and where the layer's inputs begin."""
-    trial, start = tl.load(work + 2 * tl.program_id(0)), tl.load(work + 2 * tl.program_id(0) + 1)
-    integers = trials.integers + 8 * trial
+    """Compute a tile of the gradients by the sums below a layer; `work` [tiles, 3] has trial, layer, first input."""
+    tile_at = work + 3 * tl.program_id(0)
+    trial, layer, start = tl.load(tile_at), tl.load(tile_at + 1).to(tl.int32), tl.load(tile_at + 2)
+    integers = trials.integers + 11 * trial
     a, b, at, below, here = layer_of(trials.layers + tl.load(integers + 6), layer)
     n = tl.program_id(1) * row_tile + tl.arange(0, row_tile)
     i = (start + tl.arange(0, side)).to(tl.int32)
@@ -251,7 +246,7 @@ def backward(
     tl.store(scratch.deltas + to, gradient * slope, mask=mask)
 
 
-@kernel("size", "orders", "batch", "first_row", "count", "room")
+@kernel("first_row", "count", "room")
 def learn(
     work: tl.tensor,
     state: tl.tuple,
@@ -259,13 +254,9 @@ def learn(
     rows: tl.tuple,
     trials: tl.tuple,
     feed: tl.tuple,
-    size: tl.tensor,
-    orders: tl.tensor,
-    batch: tl.tensor,
     first_row: tl.tensor,
     count: tl.tensor,
     room: tl.tensor,
-    drawn: tl.constexpr,
     parts: tl.constexpr,
     side: tl.constexpr,
     depth: tl.constexpr,
@@ -273,11 +264,12 @@ def learn(
 ) -> None:
     """Update a tile of weights, or with `parts` of a batch go on with its gradient, and update with the last of them.
 
-    `work` [tiles, 4] has the trial, the layer, and where the tile's inputs and units begin; the first inputs bring the bias along. `size` is T.
+    `work` [tiles, 4] has trial, layer, first input, first unit; the first inputs of a layer bring its bias along.
     """
-    trial, layer = tl.load(work + 4 * tl.program_id(0)), tl.load(work + 4 * tl.program_id(0) + 1).to(tl.int32)
-    first_input, first_unit = tl.load(work + 4 * tl.program_id(0) + 2), tl.load(work + 4 * tl.program_id(0) + 3)
-    integers, numbers = trials.integers + 8 * trial, trials.numbers + 10 * trial
+    tile_at = work + 4 * tl.program_id(0)
+    trial, layer = tl.load(tile_at), tl.load(tile_at + 1).to(tl.int32)
+    first_input, first_unit = tl.load(tile_at + 2), tl.load(tile_at + 3)
+    integers, numbers = trials.integers + 11 * trial, trials.numbers + 10 * trial
     a, b, at, below, here = layer_of(trials.layers + tl.load(integers + 6), layer)
     i = (first_input + tl.arange(0, side)).to(tl.int32)
     unit = (first_unit + tl.arange(0, side)).to(tl.int32)
@@ -292,7 +284,7 @@ def learn(
         bias_gradient = tl.load(state.gradient + at + bias_to, mask=bias_mask & begun, other=0.0)
     for row_start in range(0, count, depth):
         n = row_start + tl.arange(0, depth)
-        chosen = chosen_rows(feed, integers, orders, first_row, n, n < count, batch, drawn)
+        chosen = chosen_rows(feed, integers, first_row, n, n < count, True)
         source, row = source_of(rows, scratch, layer, below, room, chosen, n)
         known = (n[:, None] < count) & (i[None, :] < a)
         inputs = tl.load(source + row[:, None] * a + i[None, :], mask=known, other=0.0)
@@ -304,8 +296,8 @@ def learn(
         tl.debug_barrier()
         tl.store(state.gradient + at + to, gradient, mask=mask)
         tl.store(state.gradient + at + bias_to, bias_gradient, mask=bias_mask)
-    if first_row + count == batch:
-        steps = feed.steps + 3 * (tl.load(feed.position) * size + trial)
+    if first_row + count == tl.load(integers + 9):
+        steps = feed.steps + 3 * (tl.load(feed.position) * tl.load(integers + 10) + trial)
         rule = read_rule(numbers, steps, tl.load(integers + 4) > 0, tl.load(integers + 5) > 0)
         update(state, at, to, mask, weight, gradient, rule)
         update(state, at, bias_to, bias_mask, bias, bias_gradient, rule)

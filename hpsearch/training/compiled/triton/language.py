@@ -40,7 +40,8 @@ def tile(row: tl.tensor, column: tl.tensor, rows: tl.tensor, columns: tl.tensor)
 def add_product(total: tl.tensor, left: tl.tensor, right: tl.tensor, precision: tl.constexpr) -> tl.tensor:
     """Return `total` [m, n] plus the matrix product of [m, k] and [k, n]; without a precision stated, Triton takes TF32 for float32."""
     if precision == BFLOAT16:
-        total = tl.dot(left.to(tl.bfloat16), right.to(tl.bfloat16), total, out_dtype=total.dtype)
+        left, right = left.to(tl.bfloat16), right.to(tl.bfloat16)
+        total = tl.dot(left, right, total, input_precision="ieee", out_dtype=total.dtype)
     else:
         total = tl.dot(left, right, total, input_precision=precision, out_dtype=total.dtype)
     return total

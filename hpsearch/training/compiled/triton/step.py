@@ -86,7 +86,7 @@ class Step:
         if self.task != losses.MULTICLASS:
             share /= data.outputs
         self.trials = kernels.Trials(
-            tables.integers(specs).to(like.device),
+            tables.integers(specs, len(data.training)).to(like.device),
             tables.numbers(specs, share).to(like.dtype).to(like.device),
             tables.layers(specs).to(like.device),
         )
@@ -110,24 +110,22 @@ class Step:
 
     def _part(self, first_row: int, count: int) -> None:
         """Compute some rows of the batch; the last of them update the weights."""
-        batch = (len(self.feed.orders), self.batch, first_row, count, self.part)
+        part = (first_row, count, self.part)
         row_tiles = -(-count // self.tiles.rows)
-        self._forward(self.scratch, self.rows, batch, drawn=self.feed.drawn, training=True)
+        self._forward(self.scratch, self.rows, part, training=True)
         kernels.loss[self.size, -(-count // self.tiles.loss_rows)](
             self.scratch,
             self.rows,
             self.trials,
             self.changing,
-            *batch,
+            *part,
             self.loss_tiles,
-            drawn=self.feed.drawn,
             weighted=self.weighted,
             task=self.task,
             loss_rows=self.tiles.loss_rows,
             output_tile=self.tiles.outputs,
         )
-        for layer in range(len(self.work.backward), 0, -1):
-            tiles = self.work.backward[layer - 1]
+        for tiles in reversed(self.work.backward):
             kernels.backward[len(tiles), row_tiles](
                 tiles,
                 self.state,
@@ -135,7 +133,6 @@ class Step:
                 self.trials,
                 count,
                 self.part,
-                layer,
                 row_tile=self.tiles.rows,
                 depth=self.tiles.depth,
                 **self.common,
@@ -147,33 +144,26 @@ class Step:
             self.rows,
             self.trials,
             self.changing,
-            self.size,
-            *batch,
-            drawn=self.feed.drawn,
+            *part,
             parts=self.part < self.batch,
             depth=self.tiles.batch_depth,
             **self.common,
         )
 
-    def _forward(
-        self, scratch: Any, rows: Any, batch: tuple[int, ...], *, drawn: bool, training: bool
-    ) -> None:
+    def _forward(self, scratch: Any, rows: Any, part: tuple[int, int, int], *, training: bool) -> None:
         """Compute the values of all layers, in `training` their slopes too."""
-        count = batch[3]
-        row_tile = self.tiles.rows
-        for layer, tiles in enumerate(self.work.forward):
-            kernels.forward[len(tiles), -(-count // row_tile)](
+        row_tiles = -(-part[1] // self.tiles.rows)
+        for tiles in self.work.forward:
+            kernels.forward[len(tiles), row_tiles](
                 tiles,
                 self.state,
                 scratch,
                 rows,
                 self.trials,
                 self.changing,
-                *batch,
-                layer,
-                drawn=drawn,
+                *part,
                 training=training,
-                row_tile=row_tile,
+                row_tile=self.tiles.rows,
                 depth=self.tiles.depth,
                 **self.common,
             )
@@ -188,8 +178,8 @@ class Step:
         with torch.cuda.device(self.like.get_device()):
             for first_row in range(0, rows, room):
                 count = min(room, rows - first_row)
-                batch = (1, rows, first_row, count, room)
-                self._forward(scratch, self.validation, batch, drawn=False, training=False)
+                part = (first_row, count, room)
+                self._forward(scratch, self.validation, part, training=False)
                 _collect(values, specs, outputs[:, first_row : first_row + count])
         return outputs
 

@@ -33,9 +33,11 @@ def order_seeds(specs: Sequence[TrialSpec]) -> list[int]:
     return list(dict.fromkeys(spec.order_seed for spec in specs))
 
 
-def integers(specs: Sequence[TrialSpec]) -> torch.Tensor:
-    """Return of each trial [T, 8]: layers, activation, dropout's threshold and seed, if there is a first and a second moment, where its
-    layers begin in `layers`, its order of batches.
+def integers(specs: Sequence[TrialSpec], rows_of_data: int) -> torch.Tensor:
+    """Return a row of integers for each trial [T, 11].
+
+    Layers, activation, dropout's threshold and seed, if there is a first and a second moment, where its layers begin in `layers`; its order
+    of batches, how many orders there are (0: batches are not drawn), the batch size; T.
     """
     rows: list[tuple[int, ...]] = []
     layers_of_a_trial = _deepest(specs)
@@ -52,6 +54,9 @@ def integers(specs: Sequence[TrialSpec]) -> torch.Tensor:
             rule.second,
             5 * layers_of_a_trial * trial,
             orders.index(spec.order_seed),
+            len(orders) if spec.batch_size < rows_of_data else 0,
+            spec.batch_size,
+            len(specs),
         )
         rows.append(row)
     return torch.tensor(rows, dtype=torch.int64)
@@ -88,7 +93,7 @@ def _deepest(specs: Sequence[TrialSpec]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The tiles of each launch: `forward` [tiles, 2] of each layer, `backward` [tiles, 2] of each layer but the first, `learn` [tiles, 4]."""
+    """The tiles of each launch: `forward` [tiles, 3] of each layer, `backward` [tiles, 3] of each but the first, `learn` [tiles, 4]."""
 
     forward: list[torch.Tensor]
     backward: list[torch.Tensor]
@@ -107,8 +112,8 @@ def work(specs: Sequence[TrialSpec], side: int) -> Work:
     learn: list[tuple[int, ...]] = []
     for trial, spec in enumerate(specs):
         for layer, (a, b) in enumerate(pairwise(spec.dense_architecture.sizes)):
-            forward[layer] += [(trial, unit) for unit in range(0, b, side)]
-            backward[layer] += [(trial, first) for first in range(0, a, side)]
+            forward[layer] += [(trial, layer, unit) for unit in range(0, b, side)]
+            backward[layer] += [(trial, layer, first) for first in range(0, a, side)]
             learn += [(trial, layer, first, unit) for first in range(0, a, side) for unit in range(0, b, side)]
     tables = [[torch.tensor(tiles) for tiles in launches] for launches in (forward, backward[1:])]
     return Work(*tables, torch.tensor(learn))
