@@ -59,7 +59,6 @@ class Capabilities:
     tasks: Collection[str]
     activations: Collection[str] | None = None
     dtypes: Collection[torch.dtype] = (torch.float32, torch.float64)
-    weights: bool = True  # of classes and of rows
     max_batch_size: int | None = None
     max_outputs: int | None = None
     package: str | None = None
@@ -88,10 +87,6 @@ class Capabilities:
             yield f"{self.engine} has no task '{data.task.name}'"
         if data.task.has_own_loss:
             yield "a loss of one's own trains in the reference engine"
-        if data.class_weights is not None and not self.weights:
-            yield f"{self.engine} has no class weights"
-        if data.training.weights is not None and not self.weights:
-            yield f"{self.engine} has no weights of rows"
         if self.max_outputs is not None and network.outputs > self.max_outputs:
             yield f"{network.outputs:,} outputs are above {self.max_outputs:,}"
         if data.training.inputs.dtype not in self.dtypes:
@@ -140,6 +135,7 @@ class InFlight:
     stream: DeviceStream
     future: "Future[Windows] | None" = field(default=None, repr=False)
     alone: bool = True  # no other group was in flight while its present window trained
+    held: int = 0  # trials that it held memory for in that window, those included that have ended since
 
     @property
     def first_spec(self) -> TrialSpec:
@@ -248,6 +244,7 @@ class ConcurrentEngine:
         for entry in sorted(in_flight, key=lambda entry: entry.work_left, reverse=True):
             if entry.future is None:
                 entry.alone = True
+                entry.held = len(entry.progress)
                 entry.future = pool.submit(self._advance, entry, lambda: source.stopping)
             entry.alone = entry.alone and len(in_flight) == 1
 
@@ -325,12 +322,14 @@ class ConcurrentEngine:
                 source.finish(progress.out_of_time())
 
     def _make_room(self, entry: InFlight, source: TrialSource, others: Sequence[InFlight]) -> list[InFlight]:
-        """Open a group that memory did not hold again: as it is where others were beside it, else as two; a trial alone ends."""
+        """Open a group that memory did not hold again: as it is where more trials held memory, else as two; a trial alone ends."""
         entry.evaluations = None
         free_memory(self.data)
         if not entry.alone:
             held = _trials(others) or len(entry.progress)
             self.max_concurrency = min(self.max_concurrency, held)
+            return [entry]
+        if len(entry.progress) < entry.held:
             return [entry]
         spec = entry.first_spec
         if len(entry.progress) == 1:

@@ -76,10 +76,11 @@ def check_parts() -> None:
 
 
 def check_full_batch() -> None:
-    """The full batch, which is not drawn, is the reference's run, with weights of classes and without."""
-    for data in (small_data("multiclass"), small_data("binary").balanced()):
-        rows = len(data.training)
-        specs = [varied_spec(data, n, widths=WIDTHS[n], batch_size=rows, evaluate_at=(1, 2)) for n in range(3)]
+    """The full batch, which is not drawn, is the reference's run, and so is one with weights of classes, drawn or not."""
+    balanced = small_data("binary").balanced()
+    full = len(balanced.training)
+    for data, size in ((small_data("multiclass"), full), (balanced, full), (balanced, 5)):
+        specs = [varied_spec(data, n, widths=WIDTHS[n], batch_size=size, evaluate_at=(1, 2)) for n in range(3)]
         runs = train_with(Plan("triton", "", 3, TritonGroup), specs, data)
         for spec in specs:
             assert_equal(runs[spec.number], trained_by_reference(spec, data))

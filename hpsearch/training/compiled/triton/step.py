@@ -76,7 +76,8 @@ class Step:
         self.work = tables.work(specs, SIDE).to(like.device)
         self.loss_tiles = -(-self.batch // self.tiles.loss_rows)
         gradient = like.new_zeros(len(state[0]) if self.part < self.batch else 1)
-        self.state = kernels.State(*state, gradient)
+        weights, first, second = state
+        self.state = kernels.State(weights, first, second, gradient)
         self.scratch = _scratch(self.part * units, like)
         self.rows = _rows(data.training, data.row_weights)
         self.weighted = data.row_weights is not None

@@ -115,8 +115,11 @@ def work(specs: Sequence[TrialSpec], side: int) -> Work:
             forward[layer] += [(trial, layer, unit) for unit in range(0, b, side)]
             backward[layer] += [(trial, layer, first) for first in range(0, a, side)]
             learn += [(trial, layer, first, unit) for first in range(0, a, side) for unit in range(0, b, side)]
-    tables = [[torch.tensor(tiles) for tiles in launches] for launches in (forward, backward[1:])]
-    return Work(*tables, torch.tensor(learn))
+    return Work(
+        forward=[torch.tensor(tiles) for tiles in forward],
+        backward=[torch.tensor(tiles) for tiles in backward[1:]],
+        learn=torch.tensor(learn),
+    )
 
 
 def initial(specs: Sequence[TrialSpec], like: torch.Tensor) -> list[torch.Tensor]:
