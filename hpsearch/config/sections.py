@@ -149,7 +149,7 @@ class DataSection(Section):
 
 
 class TrainingSection(Section):
-    """One trial's budget (one of epochs, updates, examples), its evaluations, early stopping, the precision.
+    """One trial's budget (one of epochs, updates, examples; `max_examples` in any case), its evaluations, early stopping, the precision.
 
     `class_weights`: "balanced" gives each class the same weight in the loss, however rare it is. `model` and `loss` are functions of your
     own, as "FILE.py:NAME": `build(trial, shape, outputs)` makes a network, `loss(outputs, targets)` takes the place of the task's.
@@ -159,6 +159,7 @@ class TrainingSection(Section):
     epochs: Positive | None = None
     updates: Positive | None = None
     examples: Positive | None = None
+    max_examples: Positive | None = None
     evaluations: Annotated[int, Field(ge=1, le=10_000)] | None = None
     patience: Positive | None = None
     precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
@@ -363,6 +364,7 @@ class StudyConfig(BaseModel):
             reduction_factor=self.search.reduction_factor if prunes else None,
             resolution=self.compare.resolution if self.compare else None,
             max_seconds=self.training.max_seconds,
+            max_examples=self.training.max_examples,
         )
 
     @property

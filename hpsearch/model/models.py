@@ -47,6 +47,8 @@ class Member:
     @property
     def inputs(self) -> int:
         """Numbers in one input."""
+        if self.architecture is not None:
+            return self.architecture.inputs
         return self.sizes[0]
 
 

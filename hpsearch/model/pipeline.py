@@ -13,7 +13,7 @@ from hpsearch.data.tasks import TASKS
 from hpsearch.data.transform import transform_of
 from hpsearch.errors import StorageError
 from hpsearch.model.models import Member, Model
-from hpsearch.training.network import DNN
+from hpsearch.training.network import dense_network
 from hpsearch.training.own import own_random_state
 
 CHUNK = 8_192  # rows at a time: activations of a few hundred megabytes at most
@@ -74,7 +74,7 @@ def network_of(member: Member) -> nn.Module:
         own.load_state_dict(dict(member.weights), assign=True)
         return OwnModule(own, member.network.shape).cpu().requires_grad_(False).eval()
     with torch.device("meta"):  # initial weights would only be thrown away
-        network = DNN(member.architecture)
+        network = dense_network(member.architecture)
     network.load_state_dict(dict(member.weights), assign=True)
     return network.requires_grad_(False).eval()
 

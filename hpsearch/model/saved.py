@@ -41,6 +41,8 @@ LONGEST_JSON = 1 << 28  # bytes: a table of 100,000 categories has some millions
 def save_model(folder: Path, name: str, model: Model) -> None:
     """Write `NAME.safetensors` and then `NAME.json` into the folder, each whole or not at all.
 
+    Files that hold this model already stay as they are, with the date on which it was made.
+
     Raises:
         StorageError: the disk is full, the folder read-only or missing.
     """
@@ -50,10 +52,31 @@ def save_model(folder: Path, name: str, model: Model) -> None:
             tensors[prefix + key] = tensor.detach().cpu().contiguous()
     label = json.dumps({"format": FORMAT, "model": name})
     weights = save(tensors, {"hpsearch": label})  # one entry: several are written in a random order
-    write_file(folder / f"{name}.safetensors", weights)
     head = {"format": FORMAT, "weights": f"{name}.safetensors", "sha256": sha256(weights).hexdigest()}
-    described = with_checksum(head | describe(model))
-    write_file(folder / f"{name}.json", json.dumps(described, indent=1, allow_nan=False) + "\n")
+    described = head | describe(model)
+    if _holds(folder, name, described, weights):
+        return
+    write_file(folder / f"{name}.safetensors", weights)
+    write_file(folder / f"{name}.json", json.dumps(with_checksum(described), indent=1, allow_nan=False) + "\n")
+
+
+def _holds(folder: Path, name: str, described: Mapping[str, Any], weights: bytes) -> bool:
+    """Whether the folder's files are those of a model with this description, whenever it was made, and these weights."""
+    path = folder / f"{name}.json"
+    try:
+        known = _parsed(path, _content(path))
+        same = _content(folder / f"{name}.safetensors") == weights and with_checksum(known) == known
+    except StorageError:
+        return False
+    return same and _undated(known) == _undated(json.loads(json.dumps(described)))
+
+
+def _undated(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description without its checksum and the date."""
+    plain = {key: value for key, value in described.items() if key != "checksum"}
+    if isinstance(plain.get("provenance"), dict):
+        plain["provenance"] = plain["provenance"] | {"date": None}
+    return plain
 
 
 def load_model(folder: Path, name: str = "best", build: Build | None = None) -> Model:
@@ -190,16 +213,31 @@ def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str
     if "architecture" not in entry:
         return _own_member(entry, tensors, prefix, build)
     given = entry["architecture"]
-    architecture = Architecture(**{**given, "widths": tuple(given["widths"])})
+    architecture = Architecture(**{**given, "widths": tuple(given["widths"]), "pieces": tuple(given.get("pieces", ()))})
     weights = {}
-    for layer, (inputs, outputs) in enumerate(pairwise(architecture.sizes)):
-        shapes = {f"layers.{layer}.weight": (outputs, inputs), f"layers.{layer}.bias": (outputs,)}
-        for key, shape in shapes.items():
-            tensor = tensors[prefix + key]
-            weights[key] = tensor
-            if tensor.shape != shape or not tensor.is_floating_point():
-                raise ValueError(f"{prefix}{key} is {list(tensor.shape)}, {list(shape)} expected")
+    for key, shape in _shapes(architecture).items():
+        tensor = tensors[prefix + key]
+        weights[key] = tensor
+        if tensor.shape != shape or not tensor.is_floating_point():
+            raise ValueError(f"{prefix}{key} is {list(tensor.shape)}, {list(shape)} expected")
     return Member(architecture, weights, int(entry["trial"]), int(entry["seed"]))
+
+
+def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor of a dense network's state, by name.
+
+    Raises:
+        ValueError: the pieces are not those of each input.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer, (inputs, outputs) in enumerate(pairwise(architecture.sizes)):
+        shapes |= {f"layers.{layer}.weight": (outputs, inputs), f"layers.{layer}.bias": (outputs,)}
+    pieces = architecture.pieces
+    if pieces:
+        if len(pieces) != architecture.inputs or not all(type(count) is int and count >= 0 for count in pieces):
+            raise ValueError(f"pieces of {len(pieces)} inputs, {architecture.inputs} expected")
+        shapes |= {"encoding.low": (sum(pieces),), "encoding.width": (sum(pieces),)}
+    return shapes
 
 
 def _own_member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str, build: Build | None) -> Member:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 HEAD = 11  # cells of a line's head
 NARROWEST = 20  # cells in which text is wrapped
+FEW = 3  # first settings that are printed
 PAUSE = 5.0  # seconds between plain lines, new bests aside
 COUNTS = ("pruned", "diverged", "out_of_memory", "killed", "errors", "timed_out", "out_of_time", "repeated")
 
@@ -166,6 +167,10 @@ class Screen:
         for sentence in data.get("reading") or ():
             self.row("read", sentence)
         self.introduce_search(config, self.texts("screen.search.device", device=device))
+        most = config.budget.max_examples
+        passes = (most or 0) / int(data["rows"]["training"])
+        if most and config.budget.unit == "epochs" and passes < config.budget.amount:
+            self.row("", self.texts("screen.search.fewer_passes", examples=f"{most:,}", passes=f"{passes:.1f}"))
         self.row("folder", folder)
         for notice in data["notices"]:
             self.row("notice", notice)
@@ -367,6 +372,8 @@ def _first_and_last(config: "StudyConfig", metric: str, texts: Texts) -> Iterato
     search = config.search
     if isinstance(search.start, str):
         yield texts("screen.search.start_study", name=shown(search.start))
+    elif search.start and len(search.start) > FEW:
+        yield texts("screen.search.start_many", count=len(search.start))
     elif search.start:
         settings = "; ".join(_settings(given, texts) for given in search.start)
         yield texts("screen.search.start_settings", settings=settings)

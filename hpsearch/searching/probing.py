@@ -68,7 +68,7 @@ def estimate(config: StudyConfig, data: Data, engine: Engine, slots: int) -> Stu
     runs: float = confirm.trials * confirm.seeds
     if data.folds:
         runs += confirm.ensemble / len(data.folds)
-    largest = config.space.largest(data.inputs, data.outputs)
+    largest = config.space.largest(data.inputs, data.outputs, data.piece_counts)
     return StudyCost(
         trial=trial,
         probed=len(specs),

@@ -207,7 +207,7 @@ def study_objectives(config: StudyConfig, data: Data) -> Objectives:
     metrics = [choose_metric(data.task, name) for name in names if name in METRICS]
     _refuse_undefined({data.metric, *metrics}, data)
     others = tuple(OBJECTIVES[name] for name in names[1:])
-    largest = config.space.largest(data.inputs, data.outputs)
+    largest = config.space.largest(data.inputs, data.outputs, data.piece_counts)
     return Objectives(data, others, tuple(objective.worst(data, largest) for objective in others))
 
 

@@ -25,6 +25,7 @@ import torch
 from hpsearch.data.dataset import Data
 from hpsearch.training import TrialSource
 from hpsearch.training.devices import DeviceStream, begin_worker, device_of, free_memory, one_thread, out_of_memory
+from hpsearch.training.network import encoding_state
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.own import OwnCodeFailed, failed_run, own_errors
 from hpsearch.training.progress import (
@@ -253,7 +254,8 @@ class ConcurrentEngine:
         with entry.stream.entered():
             if entry.evaluations is None:
                 specs = [progress.spec for progress in entry.progress.values()]
-                group = entry.plan.open(specs, self.data.fold(specs[0].fold))
+                data = self.data.fold(specs[0].fold).encoded_for(specs[0].architecture)
+                group = entry.plan.open(specs, data)
                 entry.evaluations = Evaluations(group, specs[0].evaluate_at, specs[0].max_seconds)
             with own_errors(entry.first_spec, self.data):
                 return entry.evaluations.advance(stopping)
@@ -300,20 +302,21 @@ class ConcurrentEngine:
         assert evaluations is not None
         if len(progress.history) >= evaluations.done:
             return False  # recorded before memory ran out and the group was opened again
-        run = progress.record(window, lambda: self._copied_weights(entry, number), source)
+        run = progress.record(window, lambda: self._copied_weights(entry, progress.spec), source)
         if run is not None:
             source.finish(run)
         return run is not None
 
-    def _copied_weights(self, entry: InFlight, number: int) -> Weights:
-        """Return a copy of a trial's weights.
+    def _copied_weights(self, entry: InFlight, spec: TrialSpec) -> Weights:
+        """Return a copy of a trial's weights, with what its encoding adds to them.
 
         Raises:
             Exhausted: memory does not hold it.
         """
         assert entry.evaluations is not None
         with _exhaustion(), entry.stream.read():
-            return entry.evaluations.group.weights(number)
+            encoding = encoding_state(self.data.fold(spec.fold), spec.architecture)
+            return {**entry.evaluations.group.weights(spec.number), **encoding}
 
     def _end_expired(self, entry: InFlight, source: TrialSource) -> None:
         """End the trials of a group whose seconds are over; one that was stopped is dropped."""
@@ -355,7 +358,8 @@ def _trials(groups: Sequence[InFlight]) -> int:
 def _kind_of(plan: Plan, spec: TrialSpec) -> KindKey:
     """Return what trials of one group have in common."""
     order = None if plan.any_order else spec.order_seed
-    return plan.engine, spec.fold, order, spec.batch_size, spec.evaluate_at
+    inputs = spec.dense_architecture.sizes[0]
+    return plan.engine, spec.fold, order, spec.batch_size, spec.evaluate_at, inputs
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ from tests.benchmarks import (
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.cells import Cell, bench_cells
 from tests.benchmarks.measuring import Measured
+from tests.benchmarks.quality_tables import Division, divided
 from tests.benchmarks.results import results
 from tests.benchmarks.table import table
 from tests.benchmarks.usual import usual_network
@@ -478,6 +480,28 @@ def test_tables_beside_scikit_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(quality, "contestants", lambda *asked: dict.fromkeys(two))  # nobody to ask
     assert quality.measure_quality(1, ["wine"], file=str(file)) == entries
     assert quality.table_of(entries).row_count == 5
+
+
+@pytest.mark.slow
+def test_a_tuned_rival_takes_the_seconds_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tunes until as many processor seconds are over as hpsearch took, one trial at least, and never sees a test row."""
+    division = divided("wine", 0)
+    ticks = iter(range(1_000))
+    monkeypatch.setattr(quality_contestants, "process_time", lambda: next(ticks))
+    fitted: list[int] = []
+    plain = quality_contestants._fitted
+
+    def counted(model: Any, part: Division) -> Any:
+        fitted.append(len(part.learn))
+        return plain(model, part)
+
+    monkeypatch.setattr(quality_contestants, "_fitted", counted)
+    tuned = quality_contestants.contestants(["tuned"])["tuned"]
+    probabilities = tuned(division, 0, 3.0)
+    rows = len(division.learn)
+    assert fitted == [round(0.85 * rows - 0.5)] * 2 + [rows]
+    assert probabilities.shape == (len(division.test), 3)
+    assert probabilities.sum(axis=1) == pytest.approx(1)
 
 
 def test_ranks_are_shared_by_equals() -> None:

@@ -54,6 +54,21 @@ def model(task: str, members: int = 1) -> tuple[Data, Model]:
     return data, model_of(data, each, metrics={"validation": 0.5, "bound": float("inf")}, provenance={"study": "made"})
 
 
+def test_a_model_that_is_there_is_not_written_again(tmp_path: Path) -> None:
+    """Saved once more on another day, the files keep their bytes; another model, and files that are damaged, are written."""
+    _, made = model("multiclass")
+    save_model(tmp_path, "best", made)
+    before = (tmp_path / "best.json").read_bytes()
+    later = replace(made, provenance={**made.provenance, "date": "2100-01-01 00:00:00"})
+    save_model(tmp_path, "best", later)
+    assert (tmp_path / "best.json").read_bytes() == before
+    save_model(tmp_path, "best", replace(later, metrics={"validation": 0.25}))
+    assert load_model(tmp_path).metrics == {"validation": 0.25}
+    (tmp_path / "best.safetensors").write_bytes(b"")
+    save_model(tmp_path, "best", later)
+    assert load_model(tmp_path).provenance["date"] == "2100-01-01 00:00:00"
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_a_saved_model_predicts_what_the_trained_network_did(task: str, tmp_path: Path) -> None:
     """Saved, loaded and asked, a model gives the trained network's predictions bit for bit."""
