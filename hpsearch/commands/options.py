@@ -354,14 +354,31 @@ def own_build(options: argparse.Namespace) -> Any:
 def read_study(options: argparse.Namespace) -> "StudyConfig":
     """Return the study that the options ask for, with the code that it names; that code's files are run.
 
+    One that has begun goes on with the settings that hpsearch brought then.
+
     Raises:
         UserError: every problem, a line each.
     """
     config = _read_study(options)
+    begun = _settings_begun(options, config.study.name)
+    if begun is not None:
+        config = _read_study(options, begun)
     return config.with_code(config.named_code())
 
 
-def _read_study(options: argparse.Namespace) -> "StudyConfig":
+def _settings_begun(options: argparse.Namespace, name: str) -> dict[str, Any] | None:
+    """Return the settings that the study of this name began with, None where it has not begun."""
+    from hpsearch.storage.urls import sqlite_url
+
+    file = Path(options.reports) / folder_name(name) / STUDY_FILE
+    if options.storage is None and not file.is_file():
+        return None
+    from hpsearch.storage.reading import settings_begun
+
+    return settings_begun(options.storage or sqlite_url(file.absolute()), name)
+
+
+def _read_study(options: argparse.Namespace, begun: dict[str, Any] | None = None) -> "StudyConfig":
     """Return the study that the options ask for: of a file, or `table` where only data are given, or else `digits`.
 
     Raises:
@@ -374,9 +391,9 @@ def _read_study(options: argparse.Namespace) -> "StudyConfig":
         options.study = None
     if options.study is None and options.data:
         name = Path(options.data).name.split(".")[0]
-        return read_config(find_study("table"), overrides(options), name)
+        return read_config(find_study("table"), overrides(options), name, begun)
     study = "digits" if options.study is None else options.study
-    return read_config(find_study(study), overrides(options))
+    return read_config(find_study(study), overrides(options), begun=begun)
 
 
 def overrides(options: argparse.Namespace) -> list[tuple[str, Any]]:

@@ -4,6 +4,7 @@ import shlex
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -83,20 +84,38 @@ def find_study(name: str) -> Path:
     )
 
 
+def _as_begun(raw: Raw, begun: Raw, *, ours: bool) -> Raw:
+    """Return a study's values with those that it began with in the place of hpsearch's own: all, or what its file leaves to `table`."""
+    if ours:
+        return deepcopy(begun)
+    if "space" in raw:
+        return raw
+    whole = deepcopy(begun)
+    for name, section in raw.items():
+        whole[name] = {**whole.get(name, {}), **section} if isinstance(section, dict) else section
+    return whole
+
+
 def is_study(name: str) -> bool:
     """Whether a name is a study's file (TOML), or the name of one that hpsearch brings along."""
     return name.endswith(".toml") or (STUDIES / f"{name}.toml").is_file()
 
 
-def read_config(path: Path, overrides: Overrides = (), default_name: str | None = None) -> StudyConfig:
+def read_config(
+    path: Path, overrides: Overrides = (), default_name: str | None = None, begun: Raw | None = None
+) -> StudyConfig:
     """Read and check a study's file; `overrides` are (dotted key, value) pairs that take the place of what it says.
 
-    `default_name` is that of a study that has no name; by default the file's.
+    `default_name` is that of a study that has no name; by default the file's. `begun` are the settings that the study of this name began
+    with: they take the place of those that hpsearch brings, which another version may have had otherwise.
 
     Raises:
         UserError: every problem, a line each; or the file is a comparison's.
     """
-    config = _check_overridden(parse(path), default_name or path.stem, str(path), overrides)
+    raw = parse(path)
+    if begun is not None:
+        raw = _as_begun(raw, begun, ours=path.parent == STUDIES)
+    config = _check_overridden(raw, default_name or path.stem, str(path), overrides)
     if config.compare:
         raise UserError(
             f"{path}: a comparison (it has a table [compare]). Run it with: python -m hpsearch compare {path}"

@@ -177,7 +177,7 @@ def _figures(held: HeldOut, fit: Fitted, combination: Combination) -> dict[str, 
     Besides the errors that nine tenths of the rows do not exceed, or the fewest rows that it takes to fit a temperature.
     """
     first = by_part(held, fit.predictions[0])
-    low, high = interval_over_parts([(part, part.validation, part.original(own)) for part, own in first])
+    low, high = interval_over_parts([(part, part.validation, part.predicted(own)) for part, own in first])
     certain: dict[str, Any] = {}
     if combination.errors and len(held) >= FEWEST_FOR_TENTHS:
         certain["nine_tenths"] = combination.errors.half_widths(0.9)

@@ -3,7 +3,7 @@
 import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from hpsearch.data.metrics import OBJECTIVES
-from hpsearch.errors import UserError, damaged, masked, shown, suggestion
+from hpsearch.errors import StorageError, UserError, damaged, masked, shown, suggestion
 from hpsearch.storage.attributes import PREFIX, check_identity, read_runs, read_table
 from hpsearch.storage.foreign import foreign_record
 from hpsearch.storage.lease import PREFIX as LEASE
@@ -54,6 +54,18 @@ def read_attribute(url: str, name: str, key: str) -> dict[str, Any]:
     """
     with open_for_reading(url) as storage:
         return read_table(storage.get_study_user_attrs(_find(storage, url, name)), key)
+
+
+def settings_begun(url: str, name: str) -> dict[str, Any] | None:
+    """Return the settings that a search of this name began with, as a study's file has them; None where there is none that can be read.
+
+    What was not there in the version that began it has the value that stands for what that one did.
+    """
+    with suppress(UserError, StorageError):
+        settings = read_attribute(url, name, "settings")
+        if "space" in settings and "compare" not in settings:
+            return {**settings, "data": {"target_range": "none", **settings["data"]}}
+    return None
 
 
 def _study(storage: BaseStorage, study_id: int, url: str) -> StudyRecord:
