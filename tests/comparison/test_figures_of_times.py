@@ -209,7 +209,9 @@ def timed(start: float = 3e-4, row: float = 1e-6) -> ComparisonRecord:
 def test_seconds_name_their_engine_and_are_read_after_updates_and_epochs() -> None:
     """The engine and its device stand in the reading, once; where they are not on record, that is told."""
     record = timed()
-    assert said("seconds", record).startswith("Measured with the compiled engine on cpu on this machine; updates and epochs")
+    assert said("seconds", record).startswith(
+        "Measured with the compiled engine on cpu on this machine; updates and epochs"
+    )
     figure = FIGURES["seconds"].draw(record, EN)
     assert figure is not None
     assert "engine" not in figure.layout.meta["note"]
