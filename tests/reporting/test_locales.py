@@ -27,7 +27,22 @@ from tests.support.escapes import minima, textbook
 
 PACKAGE = Path(__file__).parents[2] / "hpsearch"
 COMPARISON = PACKAGE / "comparison"
-SPEAKING = "check compare export init list open predict recorded refit replay report run show verify".split()
+SPEAKING = [
+    "check",
+    "compare",
+    "export",
+    "init",
+    "list",
+    "open",
+    "predict",
+    "recorded",
+    "refit",
+    "replay",
+    "report",
+    "run",
+    "show",
+    "verify",
+]
 COMMANDS = [f"commands/{name}.py" for name in SPEAKING]
 REPORTING = PACKAGE / "reporting"
 READERS = sorted(
