@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from hpsearch.data.target_form import TargetForm
 from hpsearch.errors import UserError
+from hpsearch.model.plain_values import numbers, table, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,9 @@ class HeldOutErrors:
         Raises:
             ValueError: they are not ascending numbers, as many for each target.
         """
-        if not stored:
+        if stored is None:
             return None
-        found = cls(int(stored["rows"]), tuple(tuple(map(float, column)) for column in stored["errors"]))
+        found = cls(whole(table(stored)["rows"]), tuple(map(numbers, stored["errors"])))
         if found.rows < 1 or not all(column and list(column) == sorted(column) for column in found.errors):
             raise ValueError("errors that are ascending numbers expected")
         return found

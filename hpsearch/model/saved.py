@@ -27,6 +27,7 @@ from hpsearch.errors import StorageError, UserError, shown
 from hpsearch.files import write_file
 from hpsearch.model.combination import Combination
 from hpsearch.model.models import CLASS_KINDS, Member, Model, single_member
+from hpsearch.model.plain_values import numbers, table, texts, whole
 from hpsearch.storage.folders import SINGLE, model_folder
 from hpsearch.storage.trial_writing import fixed_trial
 from hpsearch.training.layers import ACTIVATIONS
@@ -173,9 +174,13 @@ def _content(path: Path) -> bytes:
         ) from None
 
 
+def _no_json(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        described = json.loads(content)
+        described = json.loads(content, parse_constant=_no_json)
     except (ValueError, RecursionError):
         described = None
     if not isinstance(described, dict):
@@ -191,16 +196,16 @@ def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor], build: B
     model = Model(
         tuple(members),
         described["task"],
-        tuple(described["classes"]),
+        texts(described["classes"]),
         described["class_kind"],
-        tuple(map(float, described["target_mean"])),
-        tuple(map(float, described["target_scale"])),
-        dict(described["preprocessing"]),
-        dict(described["metrics"]),
-        dict(described["provenance"]),
-        tuple(map(str, described.get("labels", ()))),
+        numbers(described["target_mean"]),
+        numbers(described["target_scale"]),
+        table(described["preprocessing"]),
+        table(described["metrics"]),
+        table(described["provenance"]),
+        texts(described.get("labels", ())),
         Combination.of(described.get("combination"), len(members)),
-        Combination.of(described["single"], 1) if described.get("single") else None,
+        None if described.get("single") is None else Combination.of(described["single"], 1),
         TargetForm.of(described.get("target_form")),
     )
     _check(model, len(tensors))
@@ -225,7 +230,11 @@ def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str
         weights[key] = tensor
         if tensor.shape != shape or not tensor.is_floating_point():
             raise ValueError(f"{prefix}{key} is {list(tensor.shape)}, {list(shape)} expected")
-    return Member(architecture, weights, int(entry["trial"]), int(entry["seed"]))
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"{prefix}{key} holds numbers that are not finite")
+    if architecture.pieces and not bool((weights["encoding.width"] > 0).all()):
+        raise ValueError(f"{prefix}encoding.width holds intervals without width")
+    return Member(architecture, weights, whole(entry["trial"]), whole(entry["seed"]))
 
 
 def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
@@ -256,7 +265,7 @@ def _own_member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix:
     shape = tuple(int(size) for size in made["shape"])
     network = OwnNetwork(build, trial, shape, int(made["outputs"]), torch.zeros(2, *shape))
     weights = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    return Member(None, weights, int(entry["trial"]), int(entry["seed"]), network)
+    return Member(None, weights, whole(entry["trial"]), whole(entry["seed"]), network)
 
 
 def _check(model: Model, tensors: int) -> None:
@@ -271,7 +280,6 @@ def _check(model: Model, tensors: int) -> None:
         "unknown activation": all(activation in ACTIVATIONS for activation in activations),
         "other outputs than the task has": all(member.sizes[-1] == outputs for member in model.members),
         "members of different inputs": len({member.inputs for member in model.members}) == 1,
-        "classes that are no text": all(isinstance(label, str) for label in model.classes),
         "classes of another task": task.has_classes == bool(model.classes),
         "an unknown kind of classes": model.class_kind in CLASS_KINDS,
         "labels of another task": len(model.labels) == outputs * (task.predicts == "labels"),

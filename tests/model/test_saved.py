@@ -177,7 +177,7 @@ def refused(folder: Path) -> str:
         ({"sha256": "0" * 64}, "its sha256 differs"),
         ({"task": "ranking"}, "unknown task 'ranking'"),
         ({"classes": ["a", "b"]}, "other outputs than the task has"),
-        ({"classes": [1, 2, 3]}, "classes that are no text"),
+        ({"classes": [1, 2, 3]}, "are not texts alone"),
         ({"class_kind": "colour"}, "an unknown kind of classes"),
         ({"members": []}, "1 shares of 0 networks"),
         ({"members": 3}, "has no len"),
