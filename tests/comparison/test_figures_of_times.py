@@ -207,12 +207,14 @@ def timed(start: float = 3e-4, row: float = 1e-6) -> ComparisonRecord:
 
 
 def test_seconds_name_their_engine_and_are_read_after_updates_and_epochs() -> None:
-    """The engine and its device stand in the reading and in the note; where they are not on record, that is told."""
+    """The engine and its device stand in the reading, once; where they are not on record, that is told."""
     record = timed()
-    assert said("seconds", record).startswith("These are seconds of the compiled engine on cpu: updates and epochs")
+    assert said("seconds", record).startswith(
+        "Measured with the compiled engine on cpu on this machine; updates and epochs"
+    )
     figure = FIGURES["seconds"].draw(record, EN)
     assert figure is not None
-    assert "the compiled engine on cpu" in figure.layout.meta["note"]
+    assert "engine" not in figure.layout.meta["note"]
     assert "an engine that is not on record" in said("seconds", made())
 
 

@@ -419,10 +419,7 @@ def test_a_record_while_tuning() -> None:
     assert {row[-1] for row in cells(html, "runs")} == {"5"}
     assert seen.count("There are no runs on fresh seeds of SGD (batch size 1), a mini-batch, the full batch (GD).") == 2
     assert seen.count("There are no runs on fresh seeds of a mini-batch, the full batch (GD).") == 1
-    assert (
-        seen.count("Runs that were measured update by update after they had reached the target: 0 of SGD, 0 of GD;")
-        == 2
-    )
+    assert seen.count("Measured update by update beyond the target: 0 runs of SGD, 0 of GD;") == 2
     assert seen.count(sentences("en")["verdict.untested"]) == 2
     assert "not supported" not in seen
 

@@ -130,7 +130,7 @@ def test_a_click_in_a_figure_lights_the_trial_and_a_second_one_clears_it(
 
 
 def test_a_trial_below_the_first_ones_gets_a_row(browser: Any, report: Path, record: StudyRecord) -> None:  # noqa: F811
-    """The table of the twenty best shows the chosen trial too, as its last row, and drops it again."""
+    """The table of the ten best shows the chosen trial too, as its last row, and drops it again."""
     number = ranked(record)[-1].number
     with Visit(browser, report) as visit:
         first = numbers_in(visit)
@@ -152,7 +152,7 @@ def test_arrow_keys_move_through_the_trials(browser: Any, report: Path) -> None:
         focused = "document.activeElement.closest('tr').sectionRowIndex"
         assert visit.page.evaluate(focused) == 2
         visit.page.keyboard.press("End")
-        assert visit.page.evaluate(focused) == 19
+        assert visit.page.evaluate(focused) == 9
         visit.page.locator("#leaderboard th button").nth(3).click()
         assert visit.page.evaluate(stops) == 1
 

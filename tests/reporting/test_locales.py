@@ -27,7 +27,23 @@ from tests.support.escapes import minima, textbook
 
 PACKAGE = Path(__file__).parents[2] / "hpsearch"
 COMPARISON = PACKAGE / "comparison"
-COMMANDS = [f"commands/{name}.py" for name in ("check", "compare", "list", "predict", "recorded", "run", "show")]
+SPEAKING = [
+    "check",
+    "compare",
+    "export",
+    "init",
+    "list",
+    "open",
+    "predict",
+    "recorded",
+    "refit",
+    "replay",
+    "report",
+    "run",
+    "show",
+    "verify",
+]
+COMMANDS = [f"commands/{name}.py" for name in SPEAKING]
 REPORTING = PACKAGE / "reporting"
 READERS = sorted(
     {

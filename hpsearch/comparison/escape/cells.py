@@ -24,6 +24,7 @@ FULL = "full"  # the batch size of gradient descent
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Show = Callable[[int, int], None]  # is told how many of how many parts of a test are done
+GOLDEN = 0.6180339887498949  # the golden ratio's fraction
 CHUNK = 10  # seeds that run without a look at whether the test is to end
 
 
@@ -163,7 +164,9 @@ def parallel(function: Callable[[Item], Result], items: Iterable[Item], watch: W
         Halted: the watch says so.
     """
     todo = list(items)
-    mixed = np.random.default_rng(0).permutation(len(todo)).tolist()
+    mixed = sorted(
+        range(len(todo)), key=lambda place: place * GOLDEN % 1
+    )  # neighbours far from each other, the first one first
     results: dict[int, Result] = {}
 
     def run(place: int) -> Result:
