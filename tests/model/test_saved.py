@@ -156,9 +156,9 @@ def refused(folder: Path) -> str:
         ({"class_kind": "colour"}, "an unknown kind of classes"),
         ({"members": []}, "1 shares of 0 networks"),
         ({"members": 3}, "has no len"),
-        ({"target_mean": ["x"]}, "could not convert"),
+        ({"target_mean": ["x"]}, "is no finite number"),
         ({"target_mean": [0.0, 1.0]}, "two lengths"),
-        ({"preprocessing": 3}, "not iterable"),
+        ({"preprocessing": 3}, "3 is no table"),
         ({"target_scale": [0.0]}, "the target divided by 0.0"),
     ],
 )

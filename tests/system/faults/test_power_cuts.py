@@ -45,8 +45,9 @@ def recorded(file: Path, folder: Path) -> Iterator[list[Transaction]]:
 
     def executed(*_: Any) -> None:
         if journal.exists() and state["kept"] is None:
-            state["kept"] = folder / f"{len(transactions)}.journal"
-            os.link(journal, state["kept"])
+            kept = folder / f"{len(transactions)}.journal"
+            os.link(journal, kept)
+            state["kept"] = kept
 
     def keep(*_: Any) -> None:
         if state["kept"] is not None and not journal.exists():
