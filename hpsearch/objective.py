@@ -21,7 +21,7 @@ from hpsearch.errors import UserError
 from hpsearch.interactive import SearchResult, in_folder, stored_result
 from hpsearch.model import load_model
 from hpsearch.searching.adoption import conclude_trials
-from hpsearch.searching.run_options import RunOptions, with_functions
+from hpsearch.searching.run_options import RunOptions, with_functions, with_pieces
 from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.specifications import replicate
 from hpsearch.space.hyperparameters import NETWORK
@@ -112,6 +112,8 @@ class Objective:
         precision = self.config.training.precision
         chosen = choose_device(device)
         check_precision(precision, chosen, "reference" if build else "auto")
+        if build is None and self.config.space.has_pieces:
+            loaded = with_pieces(loaded, self.config.space)
         self.data = loaded.to(chosen, torch.float64 if precision == "float64" else torch.float32)
         self._engine: Engine | None = None
 
@@ -325,6 +327,7 @@ class Objective:
             inputs=self.data.inputs,
             outputs=self.data.outputs,
             rows=len(self.data.training),
+            pieces=self.data.piece_counts if self.data.pieces else None,
         )
         spec = replace(spec, rungs=tuple(range(1, budget.evaluations)))
         if self.build is None:

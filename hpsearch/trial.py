@@ -83,7 +83,10 @@ FAILED = frozenset(outcome for outcome in Outcome if outcome.failed)  # as text 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A dense network: `inputs` → each of `widths` with the activation → `outputs`; no widths make a linear model."""
+    """A dense network: `inputs` → each of `widths` with the activation → `outputs`; no widths make a linear model.
+
+    `pieces` are those of each input (`hpsearch.data.pieces`), which the layers see beside the inputs; none where the encoding is standard.
+    """
 
     inputs: int
     widths: tuple[int, ...]
@@ -91,11 +94,12 @@ class Architecture:
     activation: str = "relu"
     dropout: float = 0.0
     initialization: str = "kaiming_normal"
+    pieces: tuple[int, ...] = ()
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Units of every layer, inputs and outputs included."""
-        return (self.inputs, *self.widths, self.outputs)
+        """Units of every layer, inputs with their pieces and outputs included."""
+        return (self.inputs + sum(self.pieces), *self.widths, self.outputs)
 
     @property
     def parameters(self) -> int:
@@ -117,7 +121,8 @@ class Budget:
     With a `resolution` there are more evaluations: they lie 1 / `FINEST` of a pass apart (at least an update), later by this share of
     the updates so far, so that the update at which something happens is known to within that share, early or late.
 
-    `max_seconds` ends a run wherever it is, so that it depends on the machine.
+    `max_examples` bounds the rows that a trial sees in all, so that one on many rows makes fewer passes. `max_seconds` ends a run wherever
+    it is, so that it depends on the machine.
     """
 
     unit: str  # "epochs", "updates" or "examples"
@@ -127,11 +132,13 @@ class Budget:
     reduction_factor: int | None = None
     resolution: float | None = None
     max_seconds: float | None = None
+    max_examples: int | None = None
 
     def updates(self, batch_size: int, rows: int) -> int:
         """Return the weight updates that the budget buys with this batch size on so many training rows; at least one."""
         examples = {"epochs": self.amount * rows, "examples": self.amount, "updates": self.amount * batch_size}
-        return max(1, -(-examples[self.unit] // batch_size))
+        seen = examples[self.unit] if self.max_examples is None else min(examples[self.unit], self.max_examples)
+        return max(1, -(-seen // batch_size))
 
     def evaluate_at(self, batch_size: int, rows: int) -> tuple[int, ...]:
         """Return the update after which each evaluation comes; equal neighbours where there are fewer updates than evaluations."""

@@ -47,6 +47,15 @@ def test_every_budget_is_evaluated_alike(budget: Budget, batch_size: int, rows: 
     assert updates[-1] == budget.updates(batch_size, rows) >= 1
 
 
+def test_many_rows_are_passed_over_less_often() -> None:
+    """A budget of 40 epochs and at most 400,000 examples is 40 passes over 10,000 rows, and 20 over 20,000, whatever the batch size."""
+    budget = Budget("epochs", 40, 40, max_examples=400_000)
+    assert [budget.updates(100, rows) for rows in (1_000, 10_000, 20_000)] == [400, 4_000, 4_000]
+    assert budget.updates(10, 20_000) == 40_000
+    assert len(budget.evaluate_at(100, 20_000)) == 40
+    assert Budget("updates", 50, 1, max_examples=100).updates(10, 5) == 10
+
+
 @settings(deadline=None, derandomize=True)
 @given(st.integers(1, 1000), st.integers(1, 10**5))
 def test_an_epoch_of_the_full_batch_is_one_update(epochs: int, rows: int) -> None:

@@ -17,6 +17,7 @@ from hpsearch.errors import UserError, shown, suggestion
 from hpsearch.space import HYPERPARAMETERS, SearchSpace
 from hpsearch.space.hyperparameters import as_number
 from hpsearch.space.reading import narrowed, read_space
+from hpsearch.space.starting import starting_parameters
 
 Raw = dict[str, Any]  # a study's plain values, as its file has them
 Overrides = Sequence[tuple[str, Any]]  # dotted keys and values that take the place of what a file says
@@ -29,6 +30,7 @@ DATA_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq", ".npz"
 REPLACED = {  # key of the study `table` → keys of the file that it gives way to
     ("data", "folds"): ("validation", "time"),
     ("training", "epochs"): UNITS,
+    ("training", "max_examples"): UNITS,
     ("search", "pruner"): ("objectives",),  # trials of several have none
 }
 LEFT_OUT = (  # of a search's study, when it is compared
@@ -41,6 +43,7 @@ LEFT_OUT = (  # of a search's study, when it is compared
     "search.start",
     "search.patience",
     "search.target_value",
+    "training.max_examples",
     "training.max_seconds",
     "data.folds",
     "training.patience",  # it counts evaluations, which lie closer together in a comparison
@@ -259,11 +262,15 @@ def _check_overridden(raw: Raw, default_name: str, where: str, overrides: Overri
         for unit in UNITS:
             if unit not in units:
                 raw["training"].pop(unit, None)
+        if "training.max_examples" not in keys:
+            raw["training"].pop("max_examples", None)
     for given, other in (("file", "name"), ("name", "file")):
         if f"data.{given}" in keys and f"data.{other}" not in keys:
             raw["data"].pop(other, None)
     raw = _with_table_defaults(raw)
     notices = [*_narrow(raw, keys), *_drop_pruner(raw, keys)]
+    if "search.start" not in keys and any(key.startswith(("space", "search.sampler")) for key in keys):
+        notices += leave_out_starts(raw)
     return check_config(raw, where, keys).with_notices(notices)
 
 
@@ -287,6 +294,28 @@ def _drop_pruner(raw: Raw, keys: Sequence[str]) -> Iterator[str]:
     pruner = search.pop("pruner", "none")
     if pruner != "none":
         yield f"search.pruner = {shown(pruner)} left out: trials of several objectives run to their end"
+
+
+def leave_out_starts(raw: Raw) -> list[str]:
+    """Leave first settings out that the space does not hold any more, or all where a grid has points of its own; say so in a sentence."""
+    search, given_space = raw.get("search"), raw.get("space")
+    if not (isinstance(search, dict) and isinstance(search.get("start"), list) and isinstance(given_space, dict)):
+        return []
+    starts = search["start"]
+    space, problems = read_space(given_space)
+    if problems:  # they are told when all of it is checked
+        return []
+    fitting = [given for given in starts if not starting_parameters(space, given)[1]]
+    if search.get("sampler") == "grid":
+        fitting = []
+    if len(fitting) == len(starts):
+        return []
+    search["start"] = fitting
+    if not fitting:
+        del search["start"]
+    return [
+        f"search.start: {len(starts) - len(fitting)} of {len(starts)} first settings left out, which the space does not hold"
+    ]
 
 
 def _with_table_defaults(raw: Raw) -> Raw:

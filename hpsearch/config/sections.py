@@ -113,7 +113,8 @@ class DataSection(Section):
     besides the usual; `size` is the side of images in pixels. `validation` = "given": the source's own validation rows, "last:5000": the
     last ones; `parts` says what sub-folders of images are, `background` what transparent images are laid over. Several columns may be
     the `target`. `drop_rows` drops rows without a target, and those of classes that are too rare to be in every part. The column `weight`
-    says how much a row counts in loss and metrics.
+    says how much a row counts in loss and metrics. Of numbers, `target_transform` is what networks learn in their place, `target_range`
+    the lowest and the highest that are possible.
     """
 
     name: Name | None = None
@@ -131,6 +132,8 @@ class DataSection(Section):
     missing: Literal["median", "mean", "refuse"] | None = None
     missing_values: list[str] = []
     weight: str | None = None
+    target_transform: Literal["none", "log"] | None = None
+    target_range: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)] | Literal["none"] | None = None
     drop_rows: list[Literal["missing-target", "rare-classes"]] = []
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     header: bool | None = None
@@ -149,7 +152,7 @@ class DataSection(Section):
 
 
 class TrainingSection(Section):
-    """One trial's budget (one of epochs, updates, examples), its evaluations, early stopping, the precision.
+    """One trial's budget (one of epochs, updates, examples; `max_examples` in any case), its evaluations, early stopping, the precision.
 
     `class_weights`: "balanced" gives each class the same weight in the loss, however rare it is. `model` and `loss` are functions of your
     own, as "FILE.py:NAME": `build(trial, shape, outputs)` makes a network, `loss(outputs, targets)` takes the place of the task's.
@@ -159,6 +162,7 @@ class TrainingSection(Section):
     epochs: Positive | None = None
     updates: Positive | None = None
     examples: Positive | None = None
+    max_examples: Positive | None = None
     evaluations: Annotated[int, Field(ge=1, le=10_000)] | None = None
     patience: Positive | None = None
     precision: Literal["float32", "float64", "tf32", "bfloat16"] = "float32"
@@ -363,6 +367,7 @@ class StudyConfig(BaseModel):
             reduction_factor=self.search.reduction_factor if prunes else None,
             resolution=self.compare.resolution if self.compare else None,
             max_seconds=self.training.max_seconds,
+            max_examples=self.training.max_examples,
         )
 
     @property

@@ -23,8 +23,10 @@ MEANINGS = {  # of settings that stand in the file
     "name": "a data set that hpsearch knows",
     "folds": "cross-validation: 'auto' has 5 folds up to 2,000 rows and one division beyond; or a number",
     "epochs": "passes over the training rows, at most; or updates = 5000",
+    "max_examples": "rows that a trial sees at most: fewer passes over many rows",
     "patience": "evaluations without a better value after which a trial ends",
     "trials": "how many settings are tried in all",
+    "start": "the first trials; what is left out is known-good",
     "pruner": "ends trials early that do worse than others: none, median, halving, hyperband",
 }
 CONFIRM = {
@@ -72,7 +74,10 @@ class Setting(NamedTuple):
     def text(self) -> str:
         """The setting without its meaning."""
         mark = "" if self.in_force else "# "
-        return f"{mark}{toml_key(self.key)} = {toml(self.value)}"
+        value = toml(self.value)
+        if isinstance(self.value, list) and any(isinstance(each, Mapping) for each in self.value):
+            value = "\n".join(["[", *(f"    {toml(each)}," for each in self.value), "]"])
+        return f"{mark}{toml_key(self.key)} = {value}"
 
 
 def study_text(name: str, data: Mapping[str, Any], summary: Mapping[str, Any], command: str) -> str:
@@ -105,7 +110,7 @@ def toml(value: Any) -> str:
     """Return a plain value as TOML writes it in one line."""
     if isinstance(value, Mapping):
         inside = ", ".join(f"{toml_key(key)} = {toml(each)}" for key, each in value.items())
-        return f"{{ {inside} }}"
+        return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(toml, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -12,9 +12,12 @@ import torch
 from torch import Tensor
 
 from hpsearch.data.metrics import Metric
+from hpsearch.data.pieces import Pieces, piece_counts
+from hpsearch.data.target_form import TargetForm
 from hpsearch.data.tasks import Loss, Task, class_numbers, mean_loss, task_with_loss, weighted
 from hpsearch.data.weights import balanced_weights
 from hpsearch.errors import UserError, mistakes, shown
+from hpsearch.trial import Architecture
 
 
 def check_weights(weights: Mapping[Any, float]) -> None:
@@ -65,7 +68,7 @@ class Rows:
 class Fold:
     """One division of the rows, scaled by its own training rows; the width is that of the other folds.
 
-    `test` are its own test rows; None where all folds share those of the data.
+    `test` are its own test rows; None where all folds share those of the data. `pieces` are those of the data, fitted on its training rows.
     """
 
     training: Rows
@@ -73,6 +76,7 @@ class Fold:
     target_mean: Tensor
     target_scale: Tensor
     test: Rows | None = None
+    pieces: Pieces | None = None
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Fold":
         """Return the fold on a device, floating-point tensors of one type (mean and scale stay float64)."""
@@ -82,6 +86,7 @@ class Fold:
             self.target_mean.to(device),
             self.target_scale.to(device),
             None if self.test is None else self.test.to(device, dtype),
+            None if self.pieces is None else self.pieces.to(device, dtype),
         )
 
 
@@ -91,14 +96,15 @@ class Data:
 
     `shape` is that of one input, (F,) of a table or (channels, height, width); inputs themselves are flat. `classes` are the labels
     as text by class number, none for regression. `target_mean` and `target_scale` [K] undo the standardising of regression targets
-    (0 and 1 for classes); they stay float64, since a mean may be large beside the scale. `summary` can be written as JSON. The search
+    (0 and 1 for classes); they stay float64, since a mean may be large beside the scale. `target_form` is the range and scale of such
+    targets, None of classes and labels. `summary` can be written as JSON. The search
     sees training and validation rows; `test` is for the finally chosen network, once, and empty where no rows were held out for it.
 
     `preprocessing` is what turned a source's columns or images into inputs, fitted on the training rows, as plain JSON values: a saved
     network carries it. `folds` are divisions of the rows, the first one's being `training` and `validation`; there are none where one
     division is enough. They are those of a cross-validation, unless they are `separate`: then a run trains on one of them alone.
     `class_weights` [C] multiply each class's part of the loss; None weighs all rows alike. `labels` are the names of the labels of a
-    multilabel task.
+    multilabel task. `pieces` encode the numbers of a table for networks whose encoding is piecewise, None where the study has none.
     """
 
     name: str
@@ -119,6 +125,8 @@ class Data:
     class_weights: Tensor | None = None
     labels: tuple[str, ...] = ()
     separate: bool = False
+    pieces: Pieces | None = None
+    target_form: TargetForm | None = None
 
     def __post_init__(self) -> None:
         """Check that class weights fit.
@@ -201,7 +209,7 @@ class Data:
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Turn a network's raw outputs into probabilities, or into values in the target's units ([N, K], float64)."""
-        return self.original(self.task.head(outputs))
+        return self.predicted(self.task.head(outputs))
 
     def score(self, outputs: Tensor, rows: Rows) -> tuple[float, float]:
         """Return the mean loss that is trained on, and the metric, of raw outputs for rows.
@@ -241,7 +249,29 @@ class Data:
             target_scale=fold.target_scale,
             folds=(),
             separate=False,
+            pieces=fold.pieces,
         )
+
+    @property
+    def piece_counts(self) -> tuple[int, ...]:
+        """The pieces of each input [F], () where no input has any."""
+        return self.pieces.counts if self.pieces and any(self.pieces.counts) else ()
+
+    def with_pieces(self) -> "Data":
+        """Return the data with pieces of a table's numbers; images have none."""
+        counts = piece_counts(self.training.inputs) if len(self.shape) == 1 else ()
+        folds = tuple(replace(fold, pieces=Pieces.fit(fold.training.inputs, counts)) for fold in self.folds)
+        return replace(self, pieces=Pieces.fit(self.training.inputs, counts), folds=folds)
+
+    def encoded_for(self, architecture: Architecture | None) -> "Data":
+        """Return the data as the layers of a dense network see their training and validation rows: with pieces, if it has any."""
+        if architecture is None or not architecture.pieces:
+            return self
+        assert self.pieces is not None, "a network that sees pieces trains on data that have them"
+        training, validation = (
+            replace(rows, inputs=self.pieces.encode(rows.inputs)) for rows in (self.training, self.validation)
+        )
+        return replace(self, training=training, validation=validation)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Data":
         """Return the data on a device, floating-point tensors of one type."""
@@ -255,10 +285,17 @@ class Data:
             target_scale=self.target_scale.to(device),
             folds=tuple(fold.to(device, dtype) for fold in self.folds),
             class_weights=None if weights is None else weights.to(device, dtype),
+            pieces=None if self.pieces is None else self.pieces.to(device, dtype),
         )
 
     def original(self, values: Tensor) -> Tensor:
         """Return standardised targets in their own units, float64; classes as they are."""
         if self.classes:
             return values
-        return values * self.target_scale + self.target_mean
+        learned = values * self.target_scale + self.target_mean
+        return learned if self.target_form is None else self.target_form.restored(learned)
+
+    def predicted(self, predictions: Tensor) -> Tensor:
+        """Return predictions after the task's head in the target's units, kept within what is possible; probabilities as they are."""
+        values = self.original(predictions)
+        return values if self.target_form is None else self.target_form.bounded(values)

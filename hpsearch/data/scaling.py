@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hpsearch.data.cells import Array, Inputs, label
 from hpsearch.data.splits import Split
+from hpsearch.data.target_form import TargetForm
 from hpsearch.errors import UserError, listed
 
 
@@ -70,13 +71,13 @@ def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
     )
 
 
-def scale_targets(targets: Array, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
-    """Return float64 targets [N, K] standardised by the training `rows`, and their mean and scale [K].
+def scale_targets(targets: Array, rows: Array, form: TargetForm) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what networks learn of targets [N, K], float64, standardised by the training `rows`, and their mean and scale [K].
 
     Raises:
         UserError: they do not vary there, or training in float32 would take some of them for infinite.
     """
-    values = torch.from_numpy(targets)
+    values = form.learned(torch.from_numpy(targets))
     training = values[torch.from_numpy(rows)]  # [n, K]
     mean = training.mean(dim=0)
     scale = training.std(dim=0, correction=0)

@@ -20,27 +20,31 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from hpsearch.data.plain_values import numbers, table, texts, whole
+from hpsearch.data.target_form import TargetForm
 from hpsearch.data.tasks import TASKS
 from hpsearch.data.transform import TRANSFORMS, check_preprocessing, check_scale
 from hpsearch.errors import StorageError, UserError, shown
 from hpsearch.files import write_file
 from hpsearch.model.combination import Combination
 from hpsearch.model.models import CLASS_KINDS, Member, Model, single_member
-from hpsearch.model.plain_values import numbers, table, texts, whole
 from hpsearch.storage.folders import SINGLE, model_folder
 from hpsearch.storage.trial_writing import fixed_trial
 from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.own import Build, OwnNetwork
 from hpsearch.trial import Architecture
 
-FORMAT = 3
+FORMAT = 4
 FORMAT_WITHOUT_CHECKSUM = 1  # of the description
-READABLE = (FORMAT_WITHOUT_CHECKSUM, 2, FORMAT)  # before 3 networks predicted by their plain mean
+# Before 3 networks predicted by their plain mean, before 4 numbers had no range.
+READABLE = (FORMAT_WITHOUT_CHECKSUM, 2, 3, FORMAT)
 LONGEST_JSON = 1 << 28  # bytes: a table of 100,000 categories has some millions
 
 
 def save_model(folder: Path, name: str, model: Model) -> None:
     """Write `NAME.safetensors` and then `NAME.json` into the folder, each whole or not at all.
+
+    Files that hold this model already stay as they are, with the date on which it was made.
 
     Raises:
         StorageError: the disk is full, the folder read-only or missing.
@@ -51,10 +55,31 @@ def save_model(folder: Path, name: str, model: Model) -> None:
             tensors[prefix + key] = tensor.detach().cpu().contiguous()
     label = json.dumps({"format": FORMAT, "model": name})
     weights = save(tensors, {"hpsearch": label})  # one entry: several are written in a random order
-    write_file(folder / f"{name}.safetensors", weights)
     head = {"format": FORMAT, "weights": f"{name}.safetensors", "sha256": sha256(weights).hexdigest()}
-    described = with_checksum(head | describe(model))
-    write_file(folder / f"{name}.json", json.dumps(described, indent=1, allow_nan=False) + "\n")
+    described = head | describe(model)
+    if _holds(folder, name, described, weights):
+        return
+    write_file(folder / f"{name}.safetensors", weights)
+    write_file(folder / f"{name}.json", json.dumps(with_checksum(described), indent=1, allow_nan=False) + "\n")
+
+
+def _holds(folder: Path, name: str, described: Mapping[str, Any], weights: bytes) -> bool:
+    """Whether the folder's files are those of a model with this description, whenever it was made, and these weights."""
+    path = folder / f"{name}.json"
+    try:
+        known = _parsed(path, _content(path))
+        same = _content(folder / f"{name}.safetensors") == weights and with_checksum(known) == known
+    except StorageError:
+        return False
+    return same and _undated(known) == _undated(json.loads(json.dumps(described)))
+
+
+def _undated(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description without its checksum and the date."""
+    plain = {key: value for key, value in described.items() if key != "checksum"}
+    if isinstance(plain.get("provenance"), dict):
+        plain["provenance"] = plain["provenance"] | {"date": None}
+    return plain
 
 
 def load_model(folder: Path, name: str = "best", build: Build | None = None) -> Model:
@@ -113,6 +138,8 @@ def describe(model: Model) -> dict[str, Any]:
     described |= {"members": members, "combination": model.combination.plain()}
     if model.single is not None:
         described["single"] = model.single.plain()
+    if model.target_form is not None:
+        described["target_form"] = model.target_form.plain()
     return {name: _plain(value) for name, value in described.items()}
 
 
@@ -179,6 +206,7 @@ def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor], build: B
         texts(described.get("labels", ())),
         Combination.of(described.get("combination"), len(members)),
         None if described.get("single") is None else Combination.of(described["single"], 1),
+        TargetForm.of(described.get("target_form")),
     )
     _check(model, len(tensors))
     return model
@@ -195,18 +223,33 @@ def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str
     if "architecture" not in entry:
         return _own_member(entry, tensors, prefix, build)
     given = entry["architecture"]
-    architecture = Architecture(**{**given, "widths": tuple(given["widths"])})
+    architecture = Architecture(**{**given, "widths": tuple(given["widths"]), "pieces": tuple(given.get("pieces", ()))})
     weights = {}
-    for layer, (inputs, outputs) in enumerate(pairwise(architecture.sizes)):
-        shapes = {f"layers.{layer}.weight": (outputs, inputs), f"layers.{layer}.bias": (outputs,)}
-        for key, shape in shapes.items():
-            tensor = tensors[prefix + key]
-            weights[key] = tensor
-            if tensor.shape != shape or not tensor.is_floating_point():
-                raise ValueError(f"{prefix}{key} is {list(tensor.shape)}, {list(shape)} expected")
-            if not bool(tensor.isfinite().all()):
-                raise ValueError(f"{prefix}{key} holds numbers that are not finite")
+    for key, shape in _shapes(architecture).items():
+        tensor = tensors[prefix + key]
+        weights[key] = tensor
+        if tensor.shape != shape or not tensor.is_floating_point():
+            raise ValueError(f"{prefix}{key} is {list(tensor.shape)}, {list(shape)} expected")
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"{prefix}{key} holds numbers that are not finite")
     return Member(architecture, weights, whole(entry["trial"]), whole(entry["seed"]))
+
+
+def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor of a dense network's state, by name.
+
+    Raises:
+        ValueError: the pieces are not those of each input.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer, (inputs, outputs) in enumerate(pairwise(architecture.sizes)):
+        shapes |= {f"layers.{layer}.weight": (outputs, inputs), f"layers.{layer}.bias": (outputs,)}
+    pieces = architecture.pieces
+    if pieces:
+        if len(pieces) != architecture.inputs or not all(type(count) is int and count >= 0 for count in pieces):
+            raise ValueError(f"pieces of {len(pieces)} inputs, {architecture.inputs} expected")
+        shapes |= {"encoding.low": (sum(pieces),), "encoding.width": (sum(pieces),)}
+    return shapes
 
 
 def _own_member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str, build: Build | None) -> Member:
@@ -240,6 +283,8 @@ def _check(model: Model, tensors: int) -> None:
         "labels of another task": len(model.labels) == outputs * (task.predicts == "labels"),
         "errors of other targets": not model.combination.errors or len(model.combination.errors.errors) == outputs,
         "a target's scaling of two lengths": len(model.target_mean) == len(model.target_scale),
+        "a form of other targets": not model.target_form or len(model.target_form.low) == outputs,
+        "a form of targets that are no numbers": not model.target_form or task.predicts == "values",
     }
     for problem, fine in fits.items():
         if not fine:

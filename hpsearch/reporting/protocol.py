@@ -71,6 +71,8 @@ def _budget(training: Mapping[str, Any], texts: Texts) -> str:
         return "–"
     given = [(name, training[name]) for name in ("epochs", "updates", "examples") if training.get(name)]
     budget = texts.listing([texts(f"unit.{unit}", amount=number(amount)) for unit, amount in given or [UNSAID]])
+    if training.get("max_examples"):
+        budget = texts("search.protocol.max_examples", budget=budget, examples=number(training["max_examples"]))
     if training.get("patience"):
         budget = texts("search.protocol.patience", budget=budget, evaluations=number(training["patience"]))
     limit = training.get("max_seconds")

@@ -9,7 +9,7 @@ from signal import SIGINT
 from typing import Any, Protocol
 
 from hpsearch.config import StudyConfig, check_config, find_study
-from hpsearch.config.reading import parse
+from hpsearch.config.reading import leave_out_starts, parse
 from hpsearch.config.sections import UNITS
 from hpsearch.data import Data, from_arrays
 from hpsearch.data.splits import Split
@@ -47,8 +47,10 @@ def array_config(default: str, given: Tables, where: str) -> StudyConfig:
             raw["space"] = keys or raw["space"]
             continue
         if any(unit in keys for unit in UNITS):  # the file's budget may be in another unit
-            raw[name] = {key: value for key, value in raw[name].items() if key not in UNITS}
+            raw[name] = {key: value for key, value in raw[name].items() if key not in (*UNITS, "max_examples")}
         raw[name] = {**raw.get(name, {}), **keys}
+    if not (given.get("search") or {}).get("start"):
+        leave_out_starts(raw)
     return check_config(raw, where, in_memory=True)
 
 

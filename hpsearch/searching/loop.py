@@ -354,7 +354,7 @@ Leader = tuple[TrainingRun, TrialSpec]
 def unlike_first(ranked: Sequence[Leader], count: int) -> list[Leader]:
     """Return `count` leaders in their order: the best of each kind, then the best of the rest until there are so many.
 
-    Networks are of one kind that have optimizer, activation and number of layers in common.
+    Networks are of one kind that have optimizer, activation, number of layers and encoding of numbers in common.
     """
     first: dict[Any, int] = {}
     for place, (_, spec) in enumerate(ranked):
@@ -364,10 +364,11 @@ def unlike_first(ranked: Sequence[Leader], count: int) -> list[Leader]:
     return [ranked[place] for place in chosen]
 
 
-def _kind(spec: TrialSpec) -> tuple[str, str, int]:
-    if spec.architecture is None:
-        return spec.optimizer, "", 0
-    return spec.optimizer, spec.architecture.activation, len(spec.architecture.widths)
+def _kind(spec: TrialSpec) -> tuple[object, ...]:
+    network = spec.architecture
+    if network is None:
+        return (spec.optimizer,)
+    return spec.optimizer, network.activation, len(network.widths), bool(network.pieces)
 
 
 def previous_run(number: int, stored: Mapping[str, Any]) -> TrainingRun:

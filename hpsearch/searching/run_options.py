@@ -17,6 +17,7 @@ from hpsearch.data.metrics import own_metric, takes_weights
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.splits import Split
 from hpsearch.errors import UserError, mistakes, shown
+from hpsearch.space import SearchSpace
 from hpsearch.storage.failures import RETRY_SECONDS
 from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import check_precision, choose_device, default_concurrency, several_devices
@@ -142,7 +143,8 @@ def task_options(config: StudyConfig) -> TaskOptions:
             f"never run by itself. Give it: {' '.join(options)}."
         )
     metric = None if config.code.metric else config.search.metric
-    return TaskOptions(config.data.task, metric, config.training.class_weights)
+    data = config.data
+    return TaskOptions(data.task, metric, config.training.class_weights, data.target_transform, data.target_range)
 
 
 def split_options(config: StudyConfig, *, full: bool = False, split: Split | None = None) -> SplitOptions:
@@ -172,10 +174,34 @@ def on_device(config: StudyConfig, run_options: RunOptions, data: Data) -> Data:
         UserError: no such device, or one without this precision.
     """
     data = with_functions(data, config.code.loss, config.code.metric, config.search.better)
+    if _sees_pieces(config):
+        data = with_pieces(data, config.space)
     device = choose_device(run_options.own.device)
     precision = config.training.precision
     check_precision(precision, device, run_options.engine)
     return data.to(device, torch.float64 if precision == "float64" else torch.float32)
+
+
+def _sees_pieces(config: StudyConfig) -> bool:
+    """Whether networks of a study may see pieces of a table's numbers; those of the user's own see the inputs alone."""
+    return config.space.has_pieces and config.training.model is None
+
+
+def _loaded_with_pieces(load_plain: Callable[[], Data]) -> Data:
+    return load_plain().with_pieces()
+
+
+def with_pieces(data: Data, space: SearchSpace) -> Data:
+    """Return data with pieces of their numbers, for a space that asks for them.
+
+    Raises:
+        UserError: all networks of the space see pieces, and the data are images.
+    """
+    if len(data.shape) > 1 and space.domain("number_encoding").constant:
+        raise UserError(
+            f"space.number_encoding: 'piecewise' is for numbers of a table, and an input here is an image of {data.shape}. Leave it out."
+        )
+    return data.with_pieces()
 
 
 def with_functions(
@@ -263,7 +289,7 @@ def max_concurrency(config: StudyConfig, run_options: RunOptions, data: Data) ->
     folds train side by side, so that when the trial ends early, all of its folds do.
     """
     folds = _folds_of_a_trial(data)
-    fitting = default_concurrency(data, config.space.largest(data.inputs, data.outputs))
+    fitting = default_concurrency(data, config.space.largest(data.inputs, data.outputs, data.piece_counts))
     if not data.training.inputs.is_cuda:
         fitting = -(-fitting // folds) * folds
     return run_options.parallel or min(config.search.lag * folds, fitting)
@@ -276,7 +302,7 @@ def _workers(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine
     folds = _folds_of_a_trial(data)
     parameters = None
     if not run_options.parallel:
-        parameters = config.space.largest(data.inputs, data.outputs)
+        parameters = config.space.largest(data.inputs, data.outputs, data.piece_counts)
     settings = WorkerSettings(
         engine=run_options.engine,
         precision=config.training.precision,
@@ -289,6 +315,8 @@ def _workers(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine
         assert run_options.ray is not None
         is_named = config.data.file is None and config.data.name is not None
         load_ = _loader(config, run_options.download) if is_named else None
+        if load_ is not None and _sees_pieces(config):
+            load_ = partial(_loaded_with_pieces, load_)
         share = (run_options.worker_gpus, run_options.worker_cpus)
         engine = cluster_engine(run_options.ray, *share, data, load_, settings)
     return FoldEngine(engine, data) if data.cross_validated else engine

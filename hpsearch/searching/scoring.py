@@ -89,7 +89,7 @@ def outputs_of(member: Member, inputs: Tensor) -> Tensor:
 def combined_prediction(data: Data, outputs: Sequence[Tensor], combination: Combination) -> Tensor:
     """Return what several networks predict together, by the raw outputs [N, K] of each."""
     each = [data.task.head(one) for one in outputs]
-    return data.original(combination.predict(data.task, each))
+    return data.predicted(combination.predict(data.task, each))
 
 
 def parts_of(data: Data) -> list[Data]:
@@ -207,7 +207,7 @@ def study_objectives(config: StudyConfig, data: Data) -> Objectives:
     metrics = [choose_metric(data.task, name) for name in names if name in METRICS]
     _refuse_undefined({data.metric, *metrics}, data)
     others = tuple(OBJECTIVES[name] for name in names[1:])
-    largest = config.space.largest(data.inputs, data.outputs)
+    largest = config.space.largest(data.inputs, data.outputs, data.piece_counts)
     return Objectives(data, others, tuple(objective.worst(data, largest) for objective in others))
 
 

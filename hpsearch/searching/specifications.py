@@ -38,6 +38,7 @@ def specification(config: StudyConfig, values: Mapping[str, Any], number: int, d
         inputs=data.inputs,
         outputs=data.outputs,
         rows=len(data.training),
+        pieces=data.piece_counts if data.pieces else None,
     )
     if OWN not in values:
         return spec

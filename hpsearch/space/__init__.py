@@ -26,6 +26,7 @@ from hpsearch.space.hyperparameters import (
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.trial import Architecture, Budget, TrialSpec, derive_seed
 
+PIECEWISE = "piecewise"  # the encoding with pieces
 OWN_RATE = "learning_rate_"  # and an optimizer: the parameter where it has a range of its own
 
 __all__ = ["HYPERPARAMETERS", "Choice", "Domain", "Integer", "Real", "SearchSpace"]
@@ -153,18 +154,31 @@ class SearchSpace:
                 branches.append(_extended(chosen, *parameter))
 
     def specification(
-        self, values: Mapping[str, Any], *, number: int, seed: int, budget: Budget, inputs: int, outputs: int, rows: int
+        self,
+        values: Mapping[str, Any],
+        *,
+        number: int,
+        seed: int,
+        budget: Budget,
+        inputs: int,
+        outputs: int,
+        rows: int,
+        pieces: tuple[int, ...] | None = None,
     ) -> TrialSpec:
         """Return the trial of these values (as `suggest` gave them) on a data set of so many inputs, outputs, training rows.
 
-        A batch size above the rows is the full batch.
+        A batch size above the rows is the full batch. `pieces` are those of each input, for networks whose encoding is piecewise.
         """
         batch_size = rows
         if values["batch_size"] != "full":
             batch_size = min(int(values["batch_size"]), rows)
         architecture = None
         if "depth" in values:
-            form = (values["activation"], float(values["dropout"]), values["initialization"])
+            seen: tuple[int, ...] = ()
+            if values["number_encoding"] == PIECEWISE:
+                assert pieces is not None, "data that were not prepared for their study"
+                seen = pieces
+            form = (values["activation"], float(values["dropout"]), values["initialization"], seen)
             architecture = Architecture(inputs, _widths(values), outputs, *form)
         return TrialSpec(
             number=number,
@@ -183,11 +197,17 @@ class SearchSpace:
             max_seconds=budget.max_seconds,
         )
 
-    def largest(self, inputs: int, outputs: int) -> int:
+    @property
+    def has_pieces(self) -> bool:
+        """Whether a network of the space may see pieces of a table's numbers."""
+        return self.domain("number_encoding").has(PIECEWISE)
+
+    def largest(self, inputs: int, outputs: int, pieces: tuple[int, ...] = ()) -> int:
         """Return the parameters of the largest network of the space, tapers aside."""
         depth = _largest(self.domain("depth"))
         width = _largest(self.domain("width"))
-        return Architecture(inputs, (width,) * depth, outputs).parameters
+        seen = pieces if self.has_pieces else ()
+        return Architecture(inputs, (width,) * depth, outputs, pieces=seen).parameters
 
     def plain(self) -> dict[str, Any]:
         """Return the space as a study's file writes it."""

@@ -226,6 +226,12 @@ class Hyperparameter:
         return self.kind is float or value == int(value)
 
 
+NUMBER_ENCODINGS = {
+    "standard": "standardised",
+    "piecewise": "and their places in intervals between quantiles (Gorishniy et al. 2022)",
+}
+
+
 def _named(rows: Mapping[str, Any], default: str, meaning: str) -> Hyperparameter:
     return Hyperparameter(str, default, meaning, names=rows)
 
@@ -235,6 +241,7 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
     "width": Hyperparameter(int, 128, "units of a hidden layer (of the first one under a taper)", low=1, high=LARGE),
     "taper": Hyperparameter(float, 1.0, "width of a layer relative to the one before", low=0, open_low=True, high=4),
     "activation": _named(ACTIVATIONS, "relu", "function between the layers"),
+    "number_encoding": _named(NUMBER_ENCODINGS, "standard", "how the layers see a table's numbers"),
     "dropout": Hyperparameter(float, 0.0, "share of hidden units silenced in an update", low=0, high=1, open_high=True),
     "initialization": _named(INITIALIZATIONS, "kaiming_normal", "distribution of the initial weights"),
     "optimizer": _named(OPTIMIZERS, "adam", "rule of the weight updates"),
@@ -260,4 +267,5 @@ def coefficients_of(optimizers: Iterable[str]) -> set[str]:
 
 
 COEFFICIENTS = coefficients_of(OPTIMIZERS)
-NETWORK = ("depth", "width", "taper", "activation", "dropout", "initialization")  # what a user's own network decides
+# what a user's own network decides
+NETWORK = ("depth", "width", "taper", "activation", "number_encoding", "dropout", "initialization")

@@ -22,6 +22,7 @@ import torch
 from hpsearch.data.dataset import Data
 from hpsearch.training import TrialSource
 from hpsearch.training.devices import begin_worker, device_of, free_memory, one_thread, out_of_memory
+from hpsearch.training.network import encoding_state
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.own import OwnCodeFailed, failed_run, own_errors
 from hpsearch.training.progress import (
@@ -194,7 +195,15 @@ class ConcurrentEngine:
         alike: dict[tuple[object, ...], list[TrialSpec]] = {}
         for spec in source.take(free):
             plan = self.plan(spec)
-            key: tuple[object, ...] = (plan.engine, spec.fold, spec.order_seed, spec.batch_size, spec.evaluate_at)
+            inputs = spec.dense_architecture.sizes[0]
+            key: tuple[object, ...] = (
+                plan.engine,
+                spec.fold,
+                spec.order_seed,
+                spec.batch_size,
+                spec.evaluate_at,
+                inputs,
+            )
             plans.setdefault(key, plan)
             alike.setdefault(key, []).append(spec)
         opened: list[InFlight] = []
@@ -223,7 +232,8 @@ class ConcurrentEngine:
         """Train a group to the next evaluation (on a thread of the pool)."""
         if entry.evaluations is None:
             specs = [progress.spec for progress in entry.progress.values()]
-            group = entry.plan.open(specs, self.data.fold(specs[0].fold))
+            data = self.data.fold(specs[0].fold).encoded_for(specs[0].architecture)
+            group = entry.plan.open(specs, data)
             entry.evaluations = Evaluations(group, specs[0].evaluate_at, specs[0].max_seconds)
         with own_errors(entry.first_spec, self.data):
             return entry.evaluations.advance(stopping)
@@ -270,10 +280,20 @@ class ConcurrentEngine:
         assert evaluations is not None
         if len(progress.history) >= evaluations.done:
             return False  # recorded before memory ran out and the group was opened again
-        run = progress.record(window, lambda: _copied_weights(evaluations.group, number), source)
+        run = progress.record(window, lambda: self._copied_weights(evaluations.group, progress.spec), source)
         if run is not None:
             source.finish(run)
         return run is not None
+
+    def _copied_weights(self, group: TrialGroup, spec: TrialSpec) -> Weights:
+        """Return a copy of a trial's weights, with what its encoding adds to them.
+
+        Raises:
+            Exhausted: memory does not hold it.
+        """
+        with _exhaustion():
+            encoding = encoding_state(self.data.fold(spec.fold), spec.architecture)
+            return {**group.weights(spec.number), **encoding}
 
     def _end_expired(self, entry: InFlight, source: TrialSource) -> None:
         """End the trials of a group whose seconds are over; one that was stopped is dropped."""
@@ -308,16 +328,6 @@ class ConcurrentEngine:
 
 def _trials(groups: Sequence[InFlight]) -> int:
     return sum(len(entry.progress) for entry in groups)
-
-
-def _copied_weights(group: TrialGroup, number: int) -> Weights:
-    """Return a copy of a trial's weights.
-
-    Raises:
-        Exhausted: memory does not hold it.
-    """
-    with _exhaustion():
-        return group.weights(number)
 
 
 def _halves(entry: InFlight) -> list[InFlight]:

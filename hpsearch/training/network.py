@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from hpsearch.data.dataset import Data
+from hpsearch.data.pieces import PiecewiseLinear
 from hpsearch.errors import UserError
 from hpsearch.training import draws
 from hpsearch.training.layers import ACTIVATIONS
@@ -52,6 +54,31 @@ class DNN(nn.Module):
         return hidden
 
 
+class EncodedDNN(DNN):
+    """A dense network whose layers see the inputs with their pieces; the encoding is part of its state."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(architecture)
+        self.encoding = PiecewiseLinear(architecture.pieces)
+
+    def forward(self, inputs: torch.Tensor, noise: draws.Noise | None = None) -> torch.Tensor:
+        """Return raw outputs [B, outputs] of inputs [B, F]."""
+        return super().forward(self.encoding(inputs), noise)
+
+
+def dense_network(architecture: Architecture) -> DNN:
+    """Return the network that predicts from inputs [B, F], with torch's own initial weights."""
+    return EncodedDNN(architecture) if architecture.pieces else DNN(architecture)
+
+
+def encoding_state(data: Data, architecture: Architecture | None) -> dict[str, torch.Tensor]:
+    """Return what the encoding adds to the weights of a network that trained on these data: {} where it is standard."""
+    if architecture is None or not architecture.pieces:
+        return {}
+    assert data.pieces is not None, "a network that sees pieces trains on data that have them"
+    return {"encoding.low": data.pieces.low.clone(), "encoding.width": data.pieces.width.clone()}
+
+
 def registration(architecture: Architecture) -> dict[str, Any]:
     """Return what torch registers of a network, and what of the same one with layers in a plain list.
 
@@ -80,7 +107,7 @@ def _moved(network: DNN, architecture: Architecture) -> list[float]:
     partly.hidden = list(network.layers)[:-1]  # type: ignore[assignment]
     partly.output = last
     before = [layer.weight.detach().clone() for layer in network.layers]  # type: ignore[operator]
-    rows = torch.randn(8, architecture.inputs, generator=draws.generator("registration"), dtype=torch.float64)
+    rows = torch.randn(8, architecture.sizes[0], generator=draws.generator("registration"), dtype=torch.float64)
     optimizer = torch.optim.Adam(partly.parameters(), lr=0.01)  # its steps are bounded, whatever the network
     for _ in range(10):
         optimizer.zero_grad()

@@ -11,7 +11,7 @@ from hpsearch.data.dataset import Data, Rows
 from hpsearch.data.tasks import mean_loss
 from hpsearch.training import TrialSource, draws
 from hpsearch.training.devices import device_of, free_memory, one_thread, out_of_memory
-from hpsearch.training.network import DNN
+from hpsearch.training.network import DNN, encoding_state
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.own import (
     EVALUATED,
@@ -161,6 +161,7 @@ def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module |
     `data` and `network` are those of `ReferenceTrial`.
     """
     trial = ReferenceTrial(spec, data, network)
+    encoding = encoding_state(data, spec.architecture)
     progress = Progress(spec, data.metric.direction == "maximize", trial.parameters)
     evaluations = Evaluations(trial, spec.evaluate_at, spec.max_seconds)
     run = None
@@ -169,7 +170,7 @@ def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module |
             windows = evaluations.advance(lambda: source.stopping)
         if windows is None:
             return progress.out_of_time() if evaluations.expired else None
-        run = progress.record(windows[spec.number], lambda: trial.weights(spec.number), source)
+        run = progress.record(windows[spec.number], lambda: {**trial.weights(spec.number), **encoding}, source)
     if trial.untrained and not run.detail:
         return replace(run, detail=f"{NO_GRADIENT} {', '.join(sorted(trial.untrained))}")
     return run
@@ -192,7 +193,7 @@ def train_safely(spec: TrialSpec, data: Data, source: TrialSource) -> TrainingRu
 def _train(spec: TrialSpec, data: Data, source: TrialSource) -> TrainingRun | None:
     """Train on the trial's fold; a network of the user's own gets the trial's seed as its global random state."""
     if spec.network is None:
-        return train(spec, data.fold(spec.fold), source)
+        return train(spec, data.fold(spec.fold).encoded_for(spec.architecture), source)
     with own_random_state(spec.seed, device_of(data)):
         with own_errors(spec, data):
             network = spec.network()

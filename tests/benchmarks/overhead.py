@@ -13,6 +13,7 @@ from math import log10
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from hpsearch.config import StudyConfig, find_study, read_config
 from hpsearch.errors import masked
@@ -107,7 +108,7 @@ def busy(sampler: str) -> float:
     view = make_view(config, "maximize")
 
     def specify(values: dict[str, object], number: int) -> TrialSpec:
-        sizes = {"inputs": INPUTS, "outputs": OUTPUTS, "rows": TRAINING}
+        sizes: dict[str, Any] = {"inputs": INPUTS, "outputs": OUTPUTS, "rows": TRAINING}
         return config.space.specification(values, number=number, seed=0, budget=config.budget, **sizes)
 
     study = Fingerprint("bench", (view.direction,), config.settings(), {"name": "none"})

@@ -1,4 +1,4 @@
-"""Who is compared on tables: studies of hpsearch, scikit-learn's models, and CatBoost and RealMLP where they are installed."""
+"""Who is compared on tables: studies of hpsearch, scikit-learn's models, its MLP tuned, CatBoost and RealMLP where they are installed."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -6,12 +6,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import process_time
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hpsearch.config import find_study, read_config
+from hpsearch.config.reading import parse_value
 from hpsearch.data.assemble import assemble
 from hpsearch.data.columns.roles import assign_roles
 from hpsearch.data.columns.table import table_of
@@ -19,19 +21,20 @@ from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.errors import UserError, look_up
 from hpsearch.model import load_model, predict
 from hpsearch.searching.opening import open_study
-from hpsearch.searching.run_options import RunOptions, prepare_engine
+from hpsearch.searching.run_options import RunOptions, on_device, prepare_engine
 from hpsearch.searching.study import run_study
 from hpsearch.storage.urls import sqlite_url
 from tests.benchmarks.quality_tables import TARGET, Array, Division
 
 OURS = "hpsearch"
-Contestant = Callable[[Division, int], Array]  # (a table, a seed) → probabilities [N, C] or values [N] of the test rows
+# (a table, a seed, processor seconds for one that tunes) → probabilities [N, C] or values [N] of the test rows
+Contestant = Callable[[Division, int, float], Array]
 
 
 def contestants(rivals: Sequence[str] = (), variants: Sequence[str] = ()) -> dict[str, Contestant]:
     """Return hpsearch with its defaults, its variants, scikit-learn's models and further rivals, by name.
 
-    A variant is settings that differ, as "search.trials=16 confirm.refit=false".
+    A variant is settings that differ, as "search.trials=16 confirm.refit=false", each as `--set` takes it.
 
     Raises:
         UserError: no such rival, or it is not installed.
@@ -46,11 +49,11 @@ def contestants(rivals: Sequence[str] = (), variants: Sequence[str] = ()) -> dic
     return found
 
 
-def _ours(division: Division, seed: int, settings: str) -> Array:
+def _ours(division: Division, seed: int, allowed: float, *, settings: str) -> Array:
     """Return the predictions of the model that a study of this table selects."""
     metric = "r2" if division.regression else "accuracy"
     given: list[tuple[str, Any]] = [
-        (key, value) for key, _, value in (pair.partition("=") for pair in settings.split())
+        (key, parse_value(value)) for key, _, value in (pair.partition("=") for pair in settings.split())
     ]
     overrides = [("data.name", division.name), ("study.seed", seed), ("search.metric", metric), *given]
     config = read_config(find_study("table"), overrides)
@@ -62,6 +65,7 @@ def _ours(division: Division, seed: int, settings: str) -> Array:
     data = assemble(replace(raw, given_test=len(division.test)), division.name, division.name, task, options)
     with TemporaryDirectory() as folder:
         run_options = RunOptions(Path(folder), sqlite_url(Path(folder) / "study.db"), "cpu")
+        data = on_device(config, run_options, data)
         with open_study(config, run_options, data) as study:
             run_study(study, prepare_engine(config, run_options, data))
         predictions = predict(load_model(Path(folder)), data.test.inputs).double().numpy()
@@ -70,15 +74,11 @@ def _ours(division: Division, seed: int, settings: str) -> Array:
     return np.asarray(predictions[:, [data.classes.index(name) for name in division.classes]])
 
 
-def _of_scikit_learn(division: Division, seed: int, name: str) -> Array:
+def _of_scikit_learn(division: Division, seed: int, allowed: float, *, name: str) -> Array:
     """Return the predictions of a model of scikit-learn with its defaults; categories are one-hot, missing numbers are medians."""
-    from sklearn.compose import ColumnTransformer
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-    from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.neural_network import MLPClassifier, MLPRegressor
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     models: dict[str, tuple[Any, Any]] = {
         "linear": (Ridge(), LogisticRegression()),
@@ -88,14 +88,71 @@ def _of_scikit_learn(division: Division, seed: int, name: str) -> Array:
             HistGradientBoostingClassifier(random_state=seed),
         ),
     }
+    model = models[name.removesuffix(", scaled")][not division.regression]
+    return _fitted(_pipeline(division, model, scaled=name.endswith(", scaled")), division)
+
+
+def _pipeline(division: Division, model: Any, *, scaled: bool) -> Any:
+    """Return a model of scikit-learn behind what makes numbers of a table: categories are one-hot, missing numbers are medians."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
     numbers = [column for column in division.learn if division.learn[column].dtype.kind in "iufb"]
     texts = [column for column in division.learn if column not in numbers]
     encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     steps = [ColumnTransformer([("numbers", SimpleImputer(strategy="median"), numbers), ("texts", encode, texts)])]
-    if name.endswith(", scaled"):
+    if scaled:
         steps.append(StandardScaler())
-    model = models[name.removesuffix(", scaled")][not division.regression]
-    return _fitted(make_pipeline(*steps, model), division)
+    return make_pipeline(*steps, model)
+
+
+def _tuned(division: Division, seed: int, allowed: float) -> Array:
+    """Return the predictions of scikit-learn's MLP tuned by Optuna for as many processor seconds as hpsearch took.
+
+    Trials learn from 85 % of the rows and are judged by the loss on the others; the best one learns from all.
+    """
+    import optuna
+    from sklearn.model_selection import train_test_split
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    rows = np.arange(len(division.learn))
+    stratify = None if division.regression else division.learn_target
+    own, others = train_test_split(rows, test_size=0.15, random_state=seed, stratify=stratify)
+    part = replace(
+        division,
+        learn=division.learn.iloc[own],
+        learn_target=division.learn_target[own],
+        test=division.learn.iloc[others],
+        test_target=division.learn_target[others],
+    )
+
+    def objective(trial: optuna.Trial) -> float:
+        return part.judge(_fitted(_pipeline(division, _mlp(division, seed, trial), scaled=True), part))[1]
+
+    started = process_time()
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    while process_time() - started < allowed or not study.trials:
+        study.optimize(objective, n_trials=1)
+    best = optuna.trial.FixedTrial(study.best_params)
+    return _fitted(_pipeline(division, _mlp(division, seed, best), scaled=True), division)
+
+
+def _mlp(division: Division, seed: int, trial: Any) -> Any:
+    """Return scikit-learn's MLP with the settings of a trial; it stops early by rows of its own."""
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    width = trial.suggest_int("width", 16, 256, log=True)
+    return (MLPRegressor if division.regression else MLPClassifier)(
+        hidden_layer_sizes=(width,) * trial.suggest_int("depth", 1, 3),
+        activation=trial.suggest_categorical("activation", ["relu", "tanh"]),
+        alpha=trial.suggest_float("alpha", 1e-6, 10, log=True),
+        learning_rate_init=trial.suggest_float("learning_rate_init", 3e-4, 1e-2, log=True),
+        batch_size=trial.suggest_categorical("batch_size", [16, 32, 64, 128]),
+        early_stopping=True,
+        random_state=seed,
+    )
 
 
 def _fitted(model: Any, division: Division) -> Array:
@@ -114,7 +171,7 @@ def _catboost() -> Contestant:
     except ImportError:
         raise UserError("--vs catboost: it is not installed. pip install catboost") from None
 
-    def contestant(division: Division, seed: int) -> Array:
+    def contestant(division: Division, seed: int, allowed: float) -> Array:
         kind = CatBoostRegressor if division.regression else CatBoostClassifier
         texts = [column for column in division.learn if division.learn[column].dtype.kind not in "iufb"]
         options = {"verbose": False, "random_seed": seed, "cat_features": texts, "allow_writing_files": False}
@@ -134,11 +191,11 @@ def _realmlp() -> Contestant:
     except ImportError:
         raise UserError("--vs realmlp: it is not installed. pip install pytabkit") from None
 
-    def contestant(division: Division, seed: int) -> Array:
+    def contestant(division: Division, seed: int, allowed: float) -> Array:
         kind = RealMLP_TD_Regressor if division.regression else RealMLP_TD_Classifier
         return _fitted(kind(random_state=seed, device="cpu", verbosity=0), division)
 
     return contestant
 
 
-RIVALS: dict[str, Callable[[], Contestant]] = {"catboost": _catboost, "realmlp": _realmlp}
+RIVALS: dict[str, Callable[[], Contestant]] = {"catboost": _catboost, "realmlp": _realmlp, "tuned": lambda: _tuned}

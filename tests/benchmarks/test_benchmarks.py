@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from tests.benchmarks import (
     Scope,
     bench,
     contestants,
+    coverage,
     machine,
     measuring,
     overhead,
@@ -42,6 +44,7 @@ from tests.benchmarks import (
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.cells import Cell, bench_cells
 from tests.benchmarks.measuring import Measured
+from tests.benchmarks.quality_tables import Division, divided
 from tests.benchmarks.results import results
 from tests.benchmarks.table import table
 from tests.benchmarks.usual import usual_network
@@ -480,12 +483,86 @@ def test_tables_beside_scikit_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert quality.table_of(entries).row_count == 5
 
 
+@pytest.mark.slow
+def test_a_tuned_rival_takes_the_seconds_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tunes until as many processor seconds are over as hpsearch took, one trial at least, and never sees a test row."""
+    division = divided("wine", 0)
+    ticks = iter(range(1_000))
+    monkeypatch.setattr(quality_contestants, "process_time", lambda: next(ticks))
+    fitted: list[int] = []
+    plain = quality_contestants._fitted
+
+    def counted(model: Any, part: Division) -> Any:
+        fitted.append(len(part.learn))
+        return plain(model, part)
+
+    monkeypatch.setattr(quality_contestants, "_fitted", counted)
+    tuned = quality_contestants.contestants(["tuned"])["tuned"]
+    probabilities = tuned(division, 0, 3.0)
+    rows = len(division.learn)
+    assert fitted == [round(0.85 * rows - 0.5)] * 2 + [rows]
+    assert probabilities.shape == (len(division.test), 3)
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+
+
 def test_ranks_are_shared_by_equals() -> None:
     """The best score and the lowest loss have rank 1, equals the mean of their ranks; the interval is that of the tables' means."""
     rows = [("a", "x", 0.9, 0.3), ("a", "y", 0.8, 0.2), ("b", "x", 0.7, 0.5), ("b", "y", 0.7, 0.1)]
     entries = [quality.Entry(table, 0, name, score, loss, 1.0) for table, name, score, loss in rows]
     assert quality.mean_ranks(entries, "score") == {"x": (1.25, 1.0, 1.5), "y": (1.75, 1.5, 2.0)}
     assert quality.mean_ranks(entries, "loss") == {"x": (2.0, 2.0, 2.0), "y": (1.0, 1.0, 1.0)}
+
+
+def judged(**changes: Any) -> coverage.Judged:
+    values = {"seeds": [0.7, 0.8], "rows": [0.7, None], "test": [0.9, 1.0]}
+    one = coverage.Judged("t", 0, "accuracy", 0.8, 0.6, values, None, 0, [0.5, None, 0.75, 0.7])
+    return replace(one, **changes)
+
+
+def test_intervals_are_counted_by_metric() -> None:
+    """An interval contains the truth where it lies between its ends, one that lacks an end never; metrics have rows of their own."""
+    intervals = {name: [1.0, 3.0] for name in coverage.INTERVALS}
+    number = judged(metric="rmse", truth=2.0, intervals=intervals, held=0.88)
+    shown = coverage.coverage_table([judged(), judged(truth=0.95), number])
+    cells = [list(column.cells) for column in shown.columns]
+    assert cells[1] == ["accuracy"] * 3 + ["rmse"] * 3 + ["each number"]
+    assert [text.split(" (")[0] for text in map(str, cells[3])] == [
+        "1 of 2 studies",
+        "0 of 2 studies",
+        "1 of 2 studies",
+        *["1 of 1 studies"] * 3,
+        "88.0% of rows, mean of 1 studies",
+    ]
+
+
+def test_gains_are_shares_of_the_errors() -> None:
+    """Of errors of 0.5 half are gone with a value of 0.75; failed trials bring nothing; of RMSE less is better."""
+    shown = coverage.searching_table([judged()])
+    cells = [[str(cell) for cell in column.cells] for column in shown.columns]
+    assert [text.split(" ")[0] for text in cells[1]] == ["0.0%", "50.0%", "50.0%"]
+    assert cells[2] == ["0 of 1", "1 of 1", "1 of 1"]
+    lower = judged(metric="rmse", truth=1.0, alone=4.0, values=[4.0, 3.0])
+    assert [str(cell).split(" ")[0] for cell in list(coverage.searching_table([lower]).columns[1].cells)] == [
+        "25.0%",
+        "75.0%",
+    ]
+
+
+@pytest.mark.slow
+def test_a_study_is_judged_on_fresh_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judged study has the interval and trial values of its search; what a file has is not measured again."""
+    monkeypatch.setattr(coverage, "ROWS", 120)
+    monkeypatch.setattr(coverage, "FRESH", 300)
+    monkeypatch.setattr(coverage, "TRIALS", 2)
+    file = tmp_path / "coverage.json"
+    found = coverage.measure_coverage(1, ["friedman"], str(file))
+    (one,) = found
+    assert len(one.values) == 2
+    assert one.winner in (0, 1)
+    assert one.held is not None
+    assert 0.5 < one.held <= 1
+    monkeypatch.setattr(coverage, "_judged", lambda *_: None)
+    assert coverage.measure_coverage(1, ["friedman"], str(file)) == found
 
 
 def test_no_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,6 +66,45 @@ def test_what_the_command_line_names_itself_is_not_dropped() -> None:
     assert line.startswith("command line: space.momentum: none of the optimizers sgd has it.")
 
 
+def test_a_narrowed_space_loses_first_settings_outside_it() -> None:
+    """Of the file's first settings those stay that the space of the command line holds, a sentence counts the others; a grid has none."""
+
+    def of_table(*overrides: tuple[str, Any]) -> StudyConfig:
+        return read_config(STUDIES / "table.toml", [("data.name", "iris"), *overrides])
+
+    every = of_table().search.start
+    assert isinstance(every, list)
+    assert of_table(("search.trials", 3)).search.start == every
+    narrowed = of_table(("depth", 2), ("optimizer", ["adam", "adamw"]))
+    kept = [each for each in every if each.get("optimizer") != "momentum" and each.get("depth", 2) == 2]
+    assert narrowed.search.start == kept
+    dropped = len(every) - len(kept)
+    assert (
+        f"search.start: {dropped} of {len(every)} first settings left out, which the space does not hold"
+        in narrowed.notices
+    )
+    grid = {"depth": [1, 2], "width": 16, "optimizer": "adam"}
+    assert of_table(("search.sampler", "grid"), ("space", grid)).search.start is None
+
+
+def test_a_budget_of_the_command_line_has_no_bound_of_the_file() -> None:
+    """`max_examples` of the file bounds the file's epochs alone; given beside epochs it bounds those."""
+
+    def bound(*overrides: tuple[str, Any]) -> int | None:
+        return read_config(STUDIES / "table.toml", [("data.name", "iris"), *overrides]).budget.max_examples
+
+    assert bound() == 400_000
+    assert bound(("training.epochs", 100)) is None
+    assert bound(("training.epochs", 100), ("training.max_examples", 5_000)) == 5_000
+
+
+def test_first_settings_of_the_command_line_are_not_dropped() -> None:
+    """Settings that lie outside the space are an error where the command line gives them, as before."""
+    given = [("data.name", "iris"), ("depth", 2), ("search.start", [{"depth": 3}])]
+    (line,) = told(STUDIES / "table.toml", *given)
+    assert line.startswith("command line: search.start[0].depth is 3; the space has 2.")
+
+
 def test_several_objectives_leave_the_files_pruner_out(tmp_path: Path) -> None:
     """Asked for on the command line they run without the file's pruner, said; two settings of one place are refused with the option."""
     objectives = ("search.objectives", ["accuracy", "parameters"])

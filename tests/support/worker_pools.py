@@ -17,6 +17,7 @@ import torch
 from hpsearch.data import Data
 from hpsearch.training import Engine, TrialQueue, TrialSource
 from hpsearch.training.engines import make_engine, single_fold_engine
+from hpsearch.training.progress import Weights
 from hpsearch.training.workers.messages import Commands, Event, Lost, Ready
 from hpsearch.training.workers.worker import RemoteSource
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
@@ -155,16 +156,20 @@ def reference_runs(specs: Sequence[TrialSpec], data: Data) -> dict[int, Training
 
 def timeless(run: TrainingRun) -> TrainingRun:
     """Return a run without its seconds and weights."""
-    return replace(run, history=replace(run.history, seconds=()), weights=None)
+    return replace(run, history=replace(run.history, seconds=()), weights=None, last_weights=None)
 
 
 def equal(one: TrainingRun, other: TrainingRun) -> bool:
-    """Whether two runs are the same, weights included, bit for bit; seconds aside."""
-    weights = one.weights or {}
-    others = other.weights or {}
-    if timeless(one) != timeless(other) or weights.keys() != others.keys():
+    """Whether two runs are the same, best and last weights included, bit for bit; seconds aside."""
+    if timeless(one) != timeless(other):
         return False
-    return all(torch.equal(weights[name], others[name]) for name in weights)
+    return _equal_weights(one.weights, other.weights) and _equal_weights(one.last_weights, other.last_weights)
+
+
+def _equal_weights(one: Weights | None, other: Weights | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def children(pid: int) -> set[int]:

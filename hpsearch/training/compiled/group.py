@@ -137,7 +137,7 @@ class CompiledTrial:
         if self.spec.batch_size > kernel.CHUNK:
             part = self.architecture.parameters
         return kernel.Scratch(
-            inputs=np.empty(self.chunk * self.architecture.inputs, self.dtype),
+            inputs=np.empty(self.chunk * self.architecture.sizes[0], self.dtype),
             values=np.empty(self.chunk * units, self.dtype),
             slopes=np.empty(self.chunk * units, self.dtype),
             deltas=np.empty(self.chunk * units, self.dtype),

@@ -57,7 +57,7 @@ class Layout:
         depths = [len(architecture.widths) for architecture in architectures]
         self.architectures = architectures
         self.trials = len(architectures)
-        self.inputs = architectures[0].inputs
+        self.inputs = architectures[0].sizes[0]
         self.outputs = architectures[0].outputs
         self.counts = [sum(depth > layer for depth in depths) for layer in range(max(depths))]
         self.widths = [self._padded_width(layer) for layer in range(len(self.counts))]

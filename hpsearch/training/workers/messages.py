@@ -14,10 +14,12 @@ from torch import Tensor
 
 from hpsearch.data.dataset import Data, Fold, Rows
 from hpsearch.data.metrics import METRICS
+from hpsearch.data.pieces import Pieces
 from hpsearch.data.tasks import TASKS
 from hpsearch.trial import TrainingRun, TrialSpec
 
 Array = npt.NDArray[np.generic]
+PLAIN = ("name", "title", "shape", "outputs", "classes", "labels", "target_form")  # fields of `Data`
 # Inputs, targets and weights (None: all alike) of the training and of the validation rows, the target's mean and scale.
 Division = tuple[Array | None, ...]
 
@@ -115,12 +117,13 @@ class SerializedDataset:
     metric: str
     divisions: tuple[Division, ...]  # the data's own, then those of the folds
     class_weights: Array | None
+    piece_counts: tuple[int, ...]
     plain: Mapping[str, Any]  # the fields of `Data` that are plain values
 
 
 def serialize(data: Data) -> SerializedDataset:
     """Return data as arrays."""
-    plain = {name: getattr(data, name) for name in ("name", "title", "shape", "outputs", "classes", "labels")}
+    plain = {name: getattr(data, name) for name in PLAIN}
     plain["summary"] = dict(data.summary)
     parts: list[Data | Fold] = [data, *data.folds]
     return SerializedDataset(
@@ -128,13 +131,14 @@ def serialize(data: Data) -> SerializedDataset:
         metric=data.metric.name,
         divisions=tuple(map(_division, parts)),
         class_weights=_array_or_none(data.class_weights),
+        piece_counts=data.piece_counts,
         plain=plain,
     )
 
 
 def deserialize(dataset: SerializedDataset) -> Data:
     """Return serialized data on the CPU, without test rows."""
-    own, *folds = map(_fold, dataset.divisions)
+    own, *folds = (_fold(division, dataset.piece_counts) for division in dataset.divisions)
     return Data(
         task=TASKS[dataset.task],
         metric=METRICS[dataset.metric],
@@ -145,6 +149,7 @@ def deserialize(dataset: SerializedDataset) -> Data:
         target_scale=own.target_scale,
         folds=tuple(folds),
         class_weights=_tensor_or_none(dataset.class_weights),
+        pieces=own.pieces,
         **dataset.plain,
     )
 
@@ -188,13 +193,16 @@ def _tensors_of(arrays: Mapping[str, Array], device: torch.device) -> dict[str, 
 def _division(part: Data | Fold) -> Division:
     training = (part.training.inputs, part.training.targets, part.training.weights)
     validation = (part.validation.inputs, part.validation.targets, part.validation.weights)
-    tensors = (*training, *validation, part.target_mean, part.target_scale)
+    pieces = (part.pieces.low, part.pieces.width) if part.pieces else (None, None)
+    tensors = (*training, *validation, part.target_mean, part.target_scale, *pieces)
     return tuple(map(_array_or_none, tensors))
 
 
-def _fold(division: Division) -> Fold:
+def _fold(division: Division, counts: tuple[int, ...]) -> Fold:
     tensors: list[Any] = list(map(_tensor_or_none, division))
-    return Fold(Rows(*tensors[:3]), Rows(*tensors[3:6]), *tensors[6:])
+    *rows, mean, scale, low, width = tensors
+    pieces = None if low is None else Pieces(counts, low, width)
+    return Fold(Rows(*rows[:3]), Rows(*rows[3:]), mean, scale, pieces=pieces)
 
 
 def _array(tensor: Tensor) -> Array:
