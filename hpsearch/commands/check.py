@@ -49,11 +49,12 @@ def call(options: argparse.Namespace) -> None:
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.first_trials import first_settings
     from hpsearch.searching.probing import estimate
-    from hpsearch.searching.run_options import max_concurrency, prepare_data, prepare_engine
+    from hpsearch.searching.run_options import max_concurrency, prepare_data, prepare_engine, with_lag
 
     run_options = run_options_of(options, config.study.name)
     first_settings(config, run_options)  # refuses another study that is not there
     data = prepare_data(config, run_options)
+    config = with_lag(config, run_options, data)
     screen = Screen(data.metric.name, texts)
     _show_data(screen, config, data)
     with screen.logs(options.verbose):

@@ -54,8 +54,8 @@ def call(options: argparse.Namespace) -> None:
     screen = Screen(data.metric.name, texts)
     try:
         with screen.logs(options.verbose), open_study(config, run_options, data) as study:
-            screen.introduce(config, data.summary, run_options.trained_on(data), folder)
-            engine = prepare_engine(config, run_options, data)
+            screen.introduce(study.config, data.summary, run_options.trained_on(data), folder)
+            engine = prepare_engine(study.config, run_options, data)
             with screen.live():
                 run_study(study, engine, screen)
     except CompletedElsewhere as complete:

@@ -232,6 +232,8 @@ def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str
             raise ValueError(f"{prefix}{key} is {list(tensor.shape)}, {list(shape)} expected")
         if not bool(tensor.isfinite().all()):
             raise ValueError(f"{prefix}{key} holds numbers that are not finite")
+    if architecture.pieces and not bool((weights["encoding.width"] > 0).all()):
+        raise ValueError(f"{prefix}encoding.width holds intervals without width")
     return Member(architecture, weights, whole(entry["trial"]), whole(entry["seed"]))
 
 

@@ -13,7 +13,7 @@ from hpsearch.files import make_folder, write_file
 from hpsearch.searching.first_trials import first_settings, first_trials, keep_settings
 from hpsearch.searching.own_code import keep_checksums
 from hpsearch.searching.pruners import PRUNERS
-from hpsearch.searching.run_options import RunOptions
+from hpsearch.searching.run_options import RunOptions, with_lag
 from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.scoring import Objectives, study_objectives
@@ -46,6 +46,7 @@ def open_study(config: StudyConfig, run_options: RunOptions, data: Data) -> Iter
         UserError, StorageError: it cannot start.
         CompletedElsewhere: another process completed it while this one waited.
     """
+    config = with_lag(config, run_options, data)
     objectives = study_objectives(config, data)
     _refuse_unreachable(config, data)
     view = _view(config, data, objectives)
@@ -63,6 +64,7 @@ def open_in_memory(config: StudyConfig, run_options: RunOptions, data: Data) -> 
     Raises:
         UserError: it cannot start.
     """
+    config = with_lag(config, run_options, data)
     objectives = study_objectives(config, data)
     _refuse_unreachable(config, data)
     view = _view(config, data, objectives)

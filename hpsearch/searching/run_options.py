@@ -1,6 +1,7 @@
 """The options of a run, which change no result: its folder, its storage, its device; and its data and engine there."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from math import inf
@@ -11,20 +12,24 @@ import torch
 
 from hpsearch.config import StudyConfig
 from hpsearch.config.own import is_code
+from hpsearch.config.sections import SearchSection
 from hpsearch.data import load, load_file
 from hpsearch.data.dataset import Data
 from hpsearch.data.metrics import own_metric, takes_weights
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.splits import Split
-from hpsearch.errors import UserError, mistakes, shown
+from hpsearch.errors import StorageError, UserError, mistakes, shown
 from hpsearch.space import SearchSpace
 from hpsearch.storage.failures import RETRY_SECONDS
+from hpsearch.storage.reading import read_attribute
 from hpsearch.training import Engine, engine_name
 from hpsearch.training.devices import check_precision, choose_device, default_concurrency, several_devices
 from hpsearch.training.engines import log_once, make_engine
 from hpsearch.training.folds import FoldEngine
 from hpsearch.trial import Direction
 
+GPU_LAG = 256  # of a study that begins on a GPU, at most
+LAG_SHARE = 1 / 4  # of its trials, at most
 TRIED_ROWS = 64  # on which a loss of the user's own is tried
 SAME_LOSS = 1e-5  # up to rounding
 WORKER_SHARES = {  # what a worker takes of a cluster: the least, and in words
@@ -261,6 +266,37 @@ def _check_loss(data: Data) -> None:
             f"{name} stays the same when rows exchange their targets, so it does not compare a row's output with its target. outputs are "
             f"{tuple(outputs.shape)}, targets {tuple(targets.shape)}: bring both to one shape ([B] beside [B, 1] makes [B, B])."
         )
+
+
+def lag_on(device_type: str, trials: int) -> int:
+    """Return the lag of a study of so many trials that begins on a device.
+
+    A GPU trains many trials in the time of one, so that there most of what a proposal could wait for is given up for company; three
+    quarters of the trials still know results.
+    """
+    least: int = SearchSection.model_fields["lag"].default
+    if device_type != "cuda":
+        return least
+    return max(least, min(GPU_LAG, int(trials * LAG_SHARE)))
+
+
+def with_lag(config: StudyConfig, run_options: RunOptions, data: Data) -> StudyConfig:
+    """Return a study that does not say its lag with the one that it began with, else with the one for its device."""
+    if "lag" in config.search.model_fields_set:
+        return config
+    lag = _stored_lag(config, run_options)
+    if lag is None:
+        lag = lag_on(data.training.inputs.device.type, config.search.trials)
+    return config.model_copy(update={"search": config.search.model_copy(update={"lag": lag})})
+
+
+def _stored_lag(config: StudyConfig, run_options: RunOptions) -> int | None:
+    """Return the lag that the study began with, None where it has not begun."""
+    with suppress(UserError, StorageError):  # there is no such study yet, or opening it will say what is wrong
+        settings = read_attribute(run_options.storage, config.study.name, "settings")
+        lag = settings.get("search", {}).get("lag")
+        return lag if isinstance(lag, int) else None
+    return None
 
 
 def prepare_engine(config: StudyConfig, run_options: RunOptions, data: Data) -> Engine:

@@ -29,6 +29,7 @@ from hpsearch.space.hyperparameters import NETWORK
 from hpsearch.storage.folders import BEST
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, train_all
+from hpsearch.training.devices import device_of
 from hpsearch.training.engines import will_compile
 from hpsearch.trial import Outcome, TrialSpec
 
@@ -146,6 +147,12 @@ def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
         yield (
             f"at most {config.search.lag * folds} of {run_options.parallel} slots can be in use: a trial is proposed once all "
             f"results up to search.lag = {config.search.lag} before it are known (a study begun with a larger lag fills more)"
+        )
+    lag = config.search.lag
+    if device_of(study.data).type == "cuda":
+        what = "trials" if folds == 1 else "folds of trials"
+        yield (
+            f"up to {lag * folds} {what} train at once: trial k is proposed from the results of trials 0 to k − {lag} (search.lag = {lag})"
         )
     if config.training.model is not None:
         yield (

@@ -18,6 +18,7 @@ DEVICE_TYPES = ("cpu", "cuda", "mps")
 REDUCED = ("tf32", "bfloat16")  # precisions of products
 TENSOR_CORES = (8, 0)  # the first compute capability that has them
 MAX_CONCURRENCY = 256  # trials in flight on a GPU
+GROUPS = 8  # of them that train at once on a GPU, each on a stream of its own
 # How errors say that memory is exhausted: torch's on a CPU, the driver's (torch.AcceleratorError, Triton), cuBLAS's and its kin's.
 EXHAUSTED = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
 RECORDING = threading.Lock()  # held while a step is recorded: freeing memory would spoil the recording
@@ -89,10 +90,10 @@ def check_precision(precision: str, device: torch.device, engine: str = "auto") 
         UserError: names the precisions that can be given.
     """
     if precision in REDUCED:
-        if device.type != "cuda" or engine not in ("auto", "fused"):
+        if device.type != "cuda" or engine == "reference":
             raise UserError(
-                f"precision '{precision}': only the fused engine on CUDA has it; here the engine is {engine} and the device {device}. "
-                "Give float32 or float64."
+                f"precision '{precision}': only the fused and the compiled engine on CUDA have it; "
+                f"here the engine is {engine} and the device {device}. Give float32 or float64."
             )
         capability = torch.cuda.get_device_capability(device)
         if capability < TENSOR_CORES:
@@ -131,8 +132,12 @@ def device_of(data: Data) -> torch.device:
 
 
 def worker_threads(data: Data) -> int:
-    """Return how many threads train at once: on a CPU the cores that this process may use (a container's limit counts), else one."""
-    return int(cpu_count()) if device_of(data).type == "cpu" else 1
+    """Return how many groups train at once, a thread each: on a CPU as many as the cores of this process (a container's limit counts).
+
+    On a GPU several streams fill gaps that small launches leave, and groups of small batches, which take long, hold up no others.
+    """
+    threads = {"cpu": int(cpu_count()), "cuda": GROUPS}
+    return threads.get(device_of(data).type, 1)
 
 
 def default_concurrency(data: Data, parameters: int) -> int:
@@ -212,13 +217,20 @@ _LIMITED = _LimitedThreads()
 
 
 def begin_worker(data: Data) -> None:
-    """Prepare a worker's thread: on a CPU one thread for torch, and no denormal numbers.
+    """Prepare a worker's thread: the data's GPU is its own; on a CPU one thread for torch, and no denormal numbers.
 
     First moments of units that are always zero fade to denormal numbers, which slow an Adam update down to a third of its speed.
     """
+    use(device_of(data))
     if device_of(data).type == "cpu":
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
+
+
+def use(device: torch.device) -> None:
+    """Have this thread use a GPU and no other: pinned memory, for one, would need a context on the first one else."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -232,3 +244,34 @@ def free_memory(data: Data) -> None:
     if data.training.inputs.is_cuda:
         with RECORDING:
             torch.cuda.empty_cache()
+
+
+class DeviceStream:
+    """A CUDA stream, on which a group's work runs beside that of others; elsewhere, where there are none, nothing.
+
+    All memory of a group belongs to its stream. Whoever reads it on another one does so within `read`.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Run what this thread launches on the stream, after all that the default stream has been given."""
+        if self.stream is None:
+            yield
+            return
+        self.stream.wait_stream(torch.cuda.default_stream(self.stream.device))
+        with torch.cuda.stream(self.stream):
+            yield
+
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """Read on the current stream what the stream has computed, before it goes on."""
+        if self.stream is None:
+            yield
+            return
+        current = torch.cuda.current_stream(self.stream.device)
+        current.wait_stream(self.stream)
+        yield
+        self.stream.wait_stream(current)

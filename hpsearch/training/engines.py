@@ -15,6 +15,7 @@ from hpsearch.training.reference import ReferenceEngine, ReferenceTrial
 from hpsearch.trial import TrialSpec
 
 LOGGER = logging.getLogger(__name__)
+LAUNCHES = "a few launches for an update of many trials, unpadded"
 CAPTURED = "many trials as one captured step: a GPU waits for launches otherwise"
 
 
@@ -104,13 +105,10 @@ def choose(name: str, spec: TrialSpec, data: Data, max_concurrency: int, precisi
 def _plans(name: str, data: Data, max_concurrency: int, precision: str) -> Iterator[Plan]:
     """Yield how the engines that a name stands for train on the data's device, the best one first."""
     cuda = device_of(data).type == "cuda"
-    cohort_size = -(-max_concurrency // worker_threads(data))
-    if name == "compiled" and cuda:
-        yield _triton(cohort_size)
-    elif name in ("auto", "compiled") and not cuda:
-        yield _compiled()
-    # `auto` leaves out the compiled kernel for CUDA: it has not been timed on a GPU yet
-    yield _fused(cohort_size, precision, "as asked" if name == "fused" else CAPTURED)
+    size = max_concurrency if cuda else -(-max_concurrency // worker_threads(data))
+    if name in ("auto", "compiled"):
+        yield _triton(size, precision) if cuda else _compiled()
+    yield _fused(size, precision, "as asked" if name == "fused" else CAPTURED)
     yield Plan("reference", "one trial at a time", 1, _group_of_one(ReferenceTrial))
 
 
@@ -121,17 +119,22 @@ def _compiled() -> Plan:
     return Plan("compiled", reason, 1, _group_of_one(CompiledTrial), CAPABILITIES)
 
 
-def _triton(cohort_size: int) -> Plan:
+def _triton(size: int, precision: str) -> Plan:
     from hpsearch.training.compiled.triton.group import CAPABILITIES, TritonGroup
 
-    return Plan("compiled", "a block of threads for each trial, as asked", cohort_size, TritonGroup, CAPABILITIES)
+    group = partial(TritonGroup, precision=_products(precision))
+    return Plan("compiled", LAUNCHES, size, group, CAPABILITIES, any_order=True)
 
 
-def _fused(cohort_size: int, precision: str, reason: str) -> Plan:
+def _fused(size: int, precision: str, reason: str) -> Plan:
     from hpsearch.training.fused.group import CAPABILITIES, FusedGroup
 
-    products = "float32" if precision == "float64" else precision  # the data's type says float64
-    return Plan("fused", reason, cohort_size, partial(FusedGroup, precision=products), CAPABILITIES)
+    return Plan("fused", reason, size, partial(FusedGroup, precision=_products(precision)), CAPABILITIES)
+
+
+def _products(precision: str) -> str:
+    """Return the precision of products; float64 is said by the data's type."""
+    return "float32" if precision == "float64" else precision
 
 
 def _group_of_one(open_trial: Callable[[TrialSpec, Data], TrialGroup]) -> OpenGroup:

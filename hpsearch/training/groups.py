@@ -1,9 +1,12 @@
 """The concurrent engine: many trials in flight, on one device.
 
-A *group* holds one or more trials that train side by side from the same start: one trial of the compiled engine, a cohort of the fused
-one. Threads train groups, each to its next evaluation, without the interpreter's lock where it counts; this loop, on the caller's
-thread, does the rest: it takes trials for free slots, opens groups, keeps the histories, hands in the runs. Only it talks to the
-source, so a source needs no locks.
+A *group* holds one or more trials that train side by side from the same start: one trial of the compiled engine on a CPU, many elsewhere.
+Threads train groups, each to its next evaluation, without the interpreter's lock where it counts, and on a GPU on a stream of its own;
+this loop, on the caller's thread, does the rest: it takes trials for free slots, opens groups, keeps the histories, hands in the runs.
+Only it talks to the source, so a source needs no locks.
+
+A group of few trials takes a GPU about as long as one of many. So trials that can train in one group wait for each other while another
+group of their kind is in flight, until there are enough of them.
 
 Out of memory: a group that other groups trained beside waits until fewer trials are in flight, and from then on no more are than those
 others. One that was alone on the device is halved, and that size is remembered; a trial that was alone ends in its outcome. Both are
@@ -21,7 +24,7 @@ import torch
 
 from hpsearch.data.dataset import Data
 from hpsearch.training import TrialSource
-from hpsearch.training.devices import begin_worker, device_of, free_memory, one_thread, out_of_memory
+from hpsearch.training.devices import DeviceStream, begin_worker, device_of, free_memory, one_thread, out_of_memory
 from hpsearch.training.network import encoding_state
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.own import OwnCodeFailed, failed_run, own_errors
@@ -39,7 +42,9 @@ from hpsearch.trial import TrialSpec
 
 POLL_SECONDS = 0.1  # after which the loop sees that it is to stop
 STOP_SECONDS = 2.0  # that a thread has to see it
-REFILL_SHARE = 1 / 8  # of the slots that are free before new groups are opened
+REFILL_SHARE = (
+    1 / 8
+)  # of the slots that are free before new trials are taken; of a group's size that is worth a group of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,6 @@ class Capabilities:
     tasks: Collection[str]
     activations: Collection[str] | None = None
     dtypes: Collection[torch.dtype] = (torch.float32, torch.float64)
-    weights: bool = True  # of classes and of rows
     max_batch_size: int | None = None
     max_outputs: int | None = None
     package: str | None = None
@@ -84,28 +88,42 @@ class Capabilities:
             yield f"{self.engine} has no task '{data.task.name}'"
         if data.task.has_own_loss:
             yield "a loss of one's own trains in the reference engine"
-        if data.class_weights is not None and not self.weights:
-            yield f"{self.engine} has no class weights"
-        if data.training.weights is not None and not self.weights:
-            yield f"{self.engine} has no weights of rows"
         if self.max_outputs is not None and network.outputs > self.max_outputs:
             yield f"{network.outputs:,} outputs are above {self.max_outputs:,}"
         if data.training.inputs.dtype not in self.dtypes:
             yield f"{self.engine} has no {data.training.inputs.dtype}"
 
 
+KindKey = tuple[object, ...]
 OpenGroup = Callable[[Sequence[TrialSpec], Data], TrialGroup]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How trials of one batch size are to train: `open` makes a group of at most `size` of them; `reason` says why this engine."""
+    """How trials of one batch size are to train: `open` makes a group of at most `size` of them; `reason` says why this engine.
+
+    `any_order`: the trials of a group may visit the rows in different orders, as those of a trial on fresh seeds do.
+    """
 
     engine: str
     reason: str
     size: int
     open: OpenGroup
     capabilities: Capabilities | None = None  # of the engine; None: it can train everything
+    any_order: bool = False
+
+    @property
+    def enough(self) -> int:
+        """So many trials are worth a group, whatever else is in flight."""
+        return max(1, int(self.size * REFILL_SHARE))
+
+
+@dataclass(eq=False)
+class Kind:
+    """Trials that can train in one group, and wait for it."""
+
+    plan: Plan
+    specs: list[TrialSpec] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -115,8 +133,10 @@ class InFlight:
     evaluations: Evaluations | None  # None until a thread has opened the group
     plan: Plan
     progress: dict[int, Progress]
+    stream: DeviceStream
     future: "Future[Windows] | None" = field(default=None, repr=False)
     alone: bool = True  # no other group was in flight while its present window trained
+    held: int = 0  # trials that it held memory for in that window, those included that have ended since
 
     @property
     def first_spec(self) -> TrialSpec:
@@ -155,11 +175,13 @@ class ConcurrentEngine:
 
     def __init__(self, data: Data, plan: Callable[[TrialSpec], Plan], *, max_concurrency: int, threads: int) -> None:
         self.data = data
+        self.device = device_of(data)
         self.plan = plan
         self.max_concurrency = max_concurrency
         self.threads = threads
         self.maximize = data.metric.direction == "maximize"
         self.largest_group: dict[int, int] = {}  # batch size → trials of one group that memory is known to hold
+        self.kinds: dict[KindKey, Kind] = {}
 
     def run(self, source: TrialSource) -> None:
         """Train until the source has nothing left."""
@@ -187,35 +209,33 @@ class ConcurrentEngine:
                 in_flight.append(entry)
 
     def _fill(self, source: TrialSource, present: Sequence[InFlight]) -> list[InFlight]:
-        """Return groups for free slots where a good part of them is free, since a group of one trial wastes a wide device."""
-        free = self.max_concurrency - _trials(present)
-        if free < max(1, int(self.max_concurrency * REFILL_SHARE)):
-            return []
-        plans: dict[tuple[object, ...], Plan] = {}
-        alike: dict[tuple[object, ...], list[TrialSpec]] = {}
-        for spec in source.take(free):
-            plan = self.plan(spec)
-            inputs = spec.dense_architecture.sizes[0]
-            key: tuple[object, ...] = (
-                plan.engine,
-                spec.fold,
-                spec.order_seed,
-                spec.batch_size,
-                spec.evaluate_at,
-                inputs,
-            )
-            plans.setdefault(key, plan)
-            alike.setdefault(key, []).append(spec)
+        """Take trials where a good part of the slots is free; return groups of those that need not wait for others of their kind."""
+        free = self.max_concurrency - _trials(present) - sum(len(kind.specs) for kind in self.kinds.values())
+        if free >= max(1, int(self.max_concurrency * REFILL_SHARE)):
+            for spec in source.take(free):
+                plan = self.plan(spec)
+                self.kinds.setdefault(_kind_of(plan, spec), Kind(plan)).specs.append(spec)
+        training = {_kind_of(entry.plan, entry.first_spec) for entry in present}
         opened: list[InFlight] = []
-        for key, specs in alike.items():
-            opened += self._groups(plans[key], specs)
+        for key, kind in list(self.kinds.items()):
+            if key not in training or len(kind.specs) >= kind.plan.enough:
+                opened += self._groups(kind.plan, self.kinds.pop(key).specs)
         return opened
 
     def _groups(self, plan: Plan, specs: Sequence[TrialSpec]) -> list[InFlight]:
         """Divide trials that can train side by side into groups that memory holds."""
         size = min(plan.size, self.largest_group.get(specs[0].batch_size, plan.size))
         parts = [specs[start : start + size] for start in range(0, len(specs), size)]
-        return [InFlight(None, plan, {spec.number: self._progress(spec) for spec in part}) for part in parts]
+        return [self._unopened(plan, {spec.number: self._progress(spec) for spec in part}) for part in parts]
+
+    def _unopened(self, plan: Plan, progress: dict[int, Progress]) -> InFlight:
+        return InFlight(None, plan, progress, DeviceStream(self.device))
+
+    def _halves(self, entry: InFlight) -> list[InFlight]:
+        """Return a group as two that are not open yet: they train again what is recorded already."""
+        members = list(entry.progress.items())
+        half = len(members) // 2
+        return [self._unopened(entry.plan, dict(part)) for part in (members[:half], members[half:])]
 
     def _progress(self, spec: TrialSpec) -> Progress:
         return Progress(spec, self.maximize, spec.dense_architecture.parameters)
@@ -225,18 +245,20 @@ class ConcurrentEngine:
         for entry in sorted(in_flight, key=lambda entry: entry.work_left, reverse=True):
             if entry.future is None:
                 entry.alone = True
+                entry.held = len(entry.progress)
                 entry.future = pool.submit(self._advance, entry, lambda: source.stopping)
             entry.alone = entry.alone and len(in_flight) == 1
 
     def _advance(self, entry: InFlight, stopping: Stopping) -> Windows:
         """Train a group to the next evaluation (on a thread of the pool)."""
-        if entry.evaluations is None:
-            specs = [progress.spec for progress in entry.progress.values()]
-            data = self.data.fold(specs[0].fold).encoded_for(specs[0].architecture)
-            group = entry.plan.open(specs, data)
-            entry.evaluations = Evaluations(group, specs[0].evaluate_at, specs[0].max_seconds)
-        with own_errors(entry.first_spec, self.data):
-            return entry.evaluations.advance(stopping)
+        with entry.stream.entered():
+            if entry.evaluations is None:
+                specs = [progress.spec for progress in entry.progress.values()]
+                data = self.data.fold(specs[0].fold).encoded_for(specs[0].architecture)
+                group = entry.plan.open(specs, data)
+                entry.evaluations = Evaluations(group, specs[0].evaluate_at, specs[0].max_seconds)
+            with own_errors(entry.first_spec, self.data):
+                return entry.evaluations.advance(stopping)
 
     def _complete(self, entry: InFlight, source: TrialSource, others: Sequence[InFlight]) -> list[InFlight]:
         """Take a group's windows; return what goes on, which is not open yet where the group's evaluations are None."""
@@ -280,20 +302,21 @@ class ConcurrentEngine:
         assert evaluations is not None
         if len(progress.history) >= evaluations.done:
             return False  # recorded before memory ran out and the group was opened again
-        run = progress.record(window, lambda: self._copied_weights(evaluations.group, progress.spec), source)
+        run = progress.record(window, lambda: self._copied_weights(entry, progress.spec), source)
         if run is not None:
             source.finish(run)
         return run is not None
 
-    def _copied_weights(self, group: TrialGroup, spec: TrialSpec) -> Weights:
+    def _copied_weights(self, entry: InFlight, spec: TrialSpec) -> Weights:
         """Return a copy of a trial's weights, with what its encoding adds to them.
 
         Raises:
             Exhausted: memory does not hold it.
         """
-        with _exhaustion():
+        assert entry.evaluations is not None
+        with _exhaustion(), entry.stream.read():
             encoding = encoding_state(self.data.fold(spec.fold), spec.architecture)
-            return {**group.weights(spec.number), **encoding}
+            return {**entry.evaluations.group.weights(spec.number), **encoding}
 
     def _end_expired(self, entry: InFlight, source: TrialSource) -> None:
         """End the trials of a group whose seconds are over; one that was stopped is dropped."""
@@ -302,12 +325,14 @@ class ConcurrentEngine:
                 source.finish(progress.out_of_time())
 
     def _make_room(self, entry: InFlight, source: TrialSource, others: Sequence[InFlight]) -> list[InFlight]:
-        """Open a group that memory did not hold again: as it is where others were beside it, else as two; a trial alone ends."""
+        """Open a group that memory did not hold again: as it is where more trials held memory, else as two; a trial alone ends."""
         entry.evaluations = None
         free_memory(self.data)
         if not entry.alone:
             held = _trials(others) or len(entry.progress)
             self.max_concurrency = min(self.max_concurrency, held)
+            return [entry]
+        if len(entry.progress) < entry.held:
             return [entry]
         spec = entry.first_spec
         if len(entry.progress) == 1:
@@ -315,7 +340,7 @@ class ConcurrentEngine:
             return []
         half = len(entry.progress) // 2
         self.largest_group[spec.batch_size] = min(self.largest_group.get(spec.batch_size, half), half)
-        return _halves(entry)
+        return self._halves(entry)
 
     def _split_failed(self, entry: InFlight, error: OwnCodeFailed, source: TrialSource) -> list[InFlight]:
         """Open a group in which code of the user's own failed again as two, to find the trial; one that was the only one ends."""
@@ -323,18 +348,18 @@ class ConcurrentEngine:
         if len(entry.progress) == 1:
             source.finish(failed_run(entry.first_spec, error))
             return []
-        return _halves(entry)
+        return self._halves(entry)
 
 
 def _trials(groups: Sequence[InFlight]) -> int:
     return sum(len(entry.progress) for entry in groups)
 
 
-def _halves(entry: InFlight) -> list[InFlight]:
-    """Return a group as two that are not open yet: they train again what is recorded already."""
-    members = list(entry.progress.items())
-    half = len(members) // 2
-    return [InFlight(None, entry.plan, dict(part)) for part in (members[:half], members[half:])]
+def _kind_of(plan: Plan, spec: TrialSpec) -> KindKey:
+    """Return what trials of one group have in common."""
+    order = None if plan.any_order else spec.order_seed
+    inputs = spec.dense_architecture.sizes[0]
+    return plan.engine, spec.fold, order, spec.batch_size, spec.evaluate_at, inputs
 
 
 @contextmanager

@@ -514,7 +514,7 @@ def test_ranks_are_shared_by_equals() -> None:
 
 
 def judged(**changes: Any) -> coverage.Judged:
-    values = {"seeds": [0.7, 0.8], "rows": [0.7, None], "test": [0.9, 1.0]}
+    values: dict[str, list[float | None]] = {"seeds": [0.7, 0.8], "rows": [0.7, None], "test": [0.9, 1.0]}
     one = coverage.Judged("t", 0, "accuracy", 0.8, 0.6, values, None, 0, [0.5, None, 0.75, 0.7])
     return replace(one, **changes)
 

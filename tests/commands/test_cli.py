@@ -302,7 +302,7 @@ def test_parallel_changes_no_result(study: Path) -> None:
     [
         (["--engine", "fussed"], "Did you mean 'fused'?"),
         (["--parallel", "0"], "--parallel 0: a number from 1 expected"),
-        (["--precision", "tf32", "--device", "cpu"], "'tf32': only the fused engine on CUDA has it"),
+        (["--precision", "tf32", "--device", "cpu"], "'tf32': only the fused and the compiled engine on CUDA have it"),
         (["--precision", "float16"], "training.precision is 'float16'"),
     ],
 )

@@ -1,19 +1,25 @@
-"""A program that checks the GPU's kernel as it is compiled, which needs no GPU (see `triton_trials`)."""
+"""A program that checks the GPU's kernels as they are compiled, which needs no GPU (see `triton_trials`)."""
 
+import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from hpsearch.training.compiled.triton import group as triton_group
 from hpsearch.training.compiled.triton.group import TritonGroup
 from tests.support.cohorts import varied_spec
 from tests.support.small import small_data
 from tests.support.triton_trials import report
 
-BARRIERS = 6  # rows, layer forward, loss, tile, bias, layer back
+KERNELS = ("forward", "loss", "total_loss", "backward", "learn")
+SHARED = 48 * 1024  # bytes that a block has on every GPU
+REGISTERS = 255  # of a thread
 
 
 class FakeDriver:
@@ -34,47 +40,94 @@ class FakeDriver:
         return 0
 
 
-def compiled_forms(architecture: int, batch_size: int, task: str, dtype: torch.dtype) -> Mapping[str, Any]:
-    """Return the forms of the kernel, compiled with the arguments that a group gives it."""
+@dataclass(frozen=True)
+class Compiled:
+    """A kernel in its forms, and the bytes of shared memory that it takes."""
+
+    forms: Mapping[str, Any]
+    shared: int
+
+
+class Compiler:
+    """Compiles a kernel where it would be launched."""
+
+    def __init__(self, kernel: Any, found: list[Compiled]) -> None:
+        self.kernel = kernel
+        self.found = found
+
+    def __getitem__(self, grid: Any) -> Callable[..., None]:
+        def compile_(*arguments: Any, **named: Any) -> None:
+            compiled = self.kernel.warmup(*arguments, grid=grid, **named)
+            self.found.append(Compiled(compiled.asm, compiled.metadata.shared))
+
+        return compile_
+
+
+def compiled_step(
+    architecture: int, batch_size: int, task: str, dtype: torch.dtype, precision: str
+) -> Mapping[str, list[Compiled]]:
+    """Return the kernels of an update and of an evaluation, compiled with the arguments that a group gives them."""
     from triton.runtime.driver import driver
 
-    from hpsearch.training.compiled.triton import kernel as triton_kernel
-
-    forms: list[Mapping[str, Any]] = []
-
-    class Compiler:
-        def __getitem__(self, grid: Any) -> Callable[..., None]:
-            def compile_(*arguments: Any, **named: Any) -> None:
-                forms.append(triton_kernel.train.warmup(*arguments, grid=grid, **named).asm)
-
-            return compile_
+    from hpsearch.training.compiled.triton import kernels
 
     driver.set_active(FakeDriver(architecture))
-    names = {name: getattr(triton_kernel, name) for name in ("State", "Scratch", "Rows", "Trials", "Feed")}
-    triton_group._kernel = lambda: SimpleNamespace(**names, train=Compiler())
-    specs = [varied_spec(small_data(task), number, batch_size=batch_size) for number in range(9)]
-    TritonGroup(specs, small_data(task, dtype))
-    return forms[0]
+    found: dict[str, list[Compiled]] = {name: [] for name in KERNELS}
+    plain = {name: getattr(kernels, name) for name in KERNELS}
+    for name, kernel in plain.items():
+        setattr(kernels, name, Compiler(kernel, found[name]))
+    try:
+        specs = [varied_spec(small_data(task), number, batch_size=batch_size) for number in range(9)]
+        group = TritonGroup(specs, small_data(task, dtype), precision)
+        group.step.feed.load(0, 1)
+        group.step()
+        group.scores()
+    finally:
+        for name, kernel in plain.items():
+            setattr(kernels, name, kernel)
+    return found
 
 
-def check_compiled(architecture: int, batch_size: int, task: str, dtype: torch.dtype) -> None:
-    """It compiles to the GPU's code, without tensor cores' short numbers, loads ahead of barriers or through the cache that writes pass by.
+def resources(cubin: bytes) -> tuple[int, int]:
+    """Return a thread's registers and the bytes that it spills, as the GPU's own tool reads them from the code."""
+    import triton
 
-    Between reading a tile and writing it lies a barrier, and one ends every phase.
-    """
-    forms = compiled_forms(architecture, batch_size, task, dtype)
-    assert len(forms["cubin"]) > 0
-    found = [word for word in ("tf32", "mma", "cp.async", "ld.global.nc") if word in forms["ptx"]]
-    assert found == []
-    barriers = forms["ttgir"].count("ttg.barrier") + forms["ttgir"].count("gpu.barrier")  # until Triton 3.6 the latter
-    assert barriers == BARRIERS
+    tool = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        text = subprocess.run([tool, "-res-usage", file.name], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"REG:(\d+) STACK:(\d+)", text)
+    assert found is not None
+    return int(found[1]), int(found[2])
+
+
+def check_compiled(
+    architecture: int, batch_size: int, task: str, dtype: torch.dtype, precision: str = "float32"
+) -> None:
+    """Each kernel compiles to the GPU's code, spills nothing, and multiplies in the precision that it is to."""
+    for name, versions in compiled_step(architecture, batch_size, task, dtype, precision).items():
+        assert versions, name
+        for compiled in {version.forms["ptx"]: version for version in versions}.values():
+            registers, spilled = resources(compiled.forms["cubin"])
+            assert (spilled, compiled.shared <= SHARED, registers <= REGISTERS) == (0, True, True), name
+            assert ("tf32" in compiled.forms["ptx"]) == (precision == "tf32" and "tt.dot" in compiled.forms["ttir"])
+            if dtype == torch.float32 and precision == "float32":
+                assert "mma" not in compiled.forms["ptx"], name
+            for product in re.findall(r"tt\.dot [^\n]*", compiled.forms["ttir"]):
+                assert ("inputPrecision = tf32" in product) == (precision == "tf32"), product
 
 
 CHECKS: dict[str, Callable[[], None]] = {
-    "sm_80, batch size 1": partial(check_compiled, 80, 1, "binary", torch.float32),
+    "sm_75, batch size 1": partial(check_compiled, 75, 1, "binary", torch.float32),
+    "sm_80, batch size 40": partial(check_compiled, 80, 40, "multiclass", torch.float32),
+    "sm_89, tf32": partial(check_compiled, 89, 17, "multilabel", torch.float32, "tf32"),
     "sm_90, batch size 16": partial(check_compiled, 90, 16, "multiclass", torch.float32),
-    "sm_90, float64": partial(check_compiled, 90, 3, "regression", torch.float64),
+    "sm_90, bfloat16": partial(check_compiled, 90, 40, "regression", torch.float32, "bfloat16"),
+    "sm_100, batch size 40": partial(check_compiled, 100, 40, "regression", torch.float32),
+    "sm_100, float64": partial(check_compiled, 100, 3, "regression", torch.float64),
 }
 
 if __name__ == "__main__":
-    report(CHECKS)
+    names = sys.argv[1:] or list(CHECKS)
+    report({name: CHECKS[name] for name in names})

@@ -7,24 +7,28 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from itertools import permutations
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from hpsearch.training import draws
-from hpsearch.training.compiled.triton import group as triton_group
+from hpsearch.data import Data
+from hpsearch.training import TrialQueue, capture, draws, feed
 from hpsearch.training.compiled.triton.group import TritonGroup
+from hpsearch.training.groups import Plan
 from hpsearch.training.progress import Evaluations
-from hpsearch.trial import Outcome
-from tests.support.cohorts import reference, varied_spec
+from hpsearch.training.reference import train
+from hpsearch.trial import Outcome, TrainingRun, TrialSpec
+from tests.support.cohorts import assert_equal, reference, train_with, varied_spec
 from tests.support.small import small_data
-from tests.support.triton_trials import GROUPS, assert_triton_parity, diverging_group, mixed_group, report
+from tests.support.triton_trials import GROUPS, WIDTHS, assert_triton_parity, diverging_group, mixed_group, report
 
 if find_spec("triton"):
+    from hpsearch.training.compiled.triton import step
+    from hpsearch.training.compiled.triton.elementwise import keep
     from hpsearch.training.compiled.triton.language import hashed, kernel, log1p, tanh, tl
-    from hpsearch.training.compiled.triton.network import keep
 
     @kernel()
     def elementary(x: tl.tensor, y: tl.tensor, z: tl.tensor, h: tl.tensor, count: tl.constexpr) -> None:
@@ -42,23 +46,94 @@ if find_spec("triton"):
 
 
 @contextmanager
-def constants(**values: int) -> Iterator[None]:
-    """Set constants of the module of `TritonGroup`."""
-    before = {name: getattr(triton_group, name) for name in values}
+def constants(module: Any, **values: Any) -> Iterator[None]:
+    """Set constants of a module."""
+    before = {name: getattr(module, name) for name in values}
     for name, value in values.items():
-        setattr(triton_group, name, value)
+        setattr(module, name, value)
     yield
     for name, value in before.items():
-        setattr(triton_group, name, value)
+        setattr(module, name, value)
 
 
 def check_group(index: int) -> None:
     assert_triton_parity(mixed_group(index), GROUPS[index][0])
 
 
-def check_whole_tiles() -> None:
-    with constants(TILE=64):
-        assert_triton_parity(mixed_group(7, evaluate_at=(1,))[:3], GROUPS[7][0])
+def check_parts() -> None:
+    """A batch that goes in parts of 16 rows has the bits of one that goes at once; an evaluation in parts is the reference's."""
+    task = "multiclass"
+    specs = [varied_spec(small_data(task), n, widths=WIDTHS[n], batch_size=40, evaluate_at=(1, 3)) for n in range(3)]
+    data = small_data(task, torch.float32)
+    with constants(step, ROWS=(16, 16)):
+        whole = TritonGroup(specs, data)
+    with constants(step, ROWS=(16, 16), CPU_BYTES=1):
+        parts = TritonGroup(specs, data)
+    assert (whole.step.part, parts.step.part) == (40, 16)
+    assert_same_bits(whole, parts, 3)
+    with constants(step, ROWS=(16, 16), CPU_BYTES=1, EVALUATED=7):
+        assert_triton_parity(specs, task)
+
+
+def check_full_batch() -> None:
+    """The full batch, which is not drawn, is the reference's run, and so is one with weights of classes, drawn or not."""
+    balanced = small_data("binary").balanced()
+    full = len(balanced.training)
+    for data, size in ((small_data("multiclass"), full), (balanced, full), (balanced, 5)):
+        specs = [varied_spec(data, n, widths=WIDTHS[n], batch_size=size, evaluate_at=(1, 2)) for n in range(3)]
+        runs = train_with(Plan("triton", "", 3, TritonGroup), specs, data)
+        for spec in specs:
+            assert_equal(runs[spec.number], trained_by_reference(spec, data))
+
+
+def check_company() -> None:
+    """A trial has the same bits alone and beside others, whatever their shapes, and whoever leaves before it."""
+    for batch_size in (1, 17):
+        specs = mixed_group(1, batch_size=batch_size, evaluate_at=(4,))
+        data = small_data(GROUPS[1][0], torch.float32)
+        company = TritonGroup(specs, data)
+        together = company.train(2, lambda: False)
+        company.drop([specs[0].number, specs[2].number])
+        later = company.train(4, lambda: False)
+        assert together is not None
+        assert later is not None
+        for spec in specs:
+            alone = TritonGroup([spec], data)
+            losses = alone.train(2, lambda: False)
+            assert losses is not None
+            assert torch.equal(losses[spec.number], together[spec.number])
+            if spec.number not in later:
+                continue
+            losses = alone.train(4, lambda: False)
+            assert losses is not None
+            assert torch.equal(losses[spec.number], later[spec.number])
+            pairs = zip(alone.weights(spec.number).values(), company.weights(spec.number).values(), strict=True)
+            assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def check_orders() -> None:
+    """Trials that visit the rows in different orders, as on fresh seeds, train in one group, each to the reference's run."""
+    specs = [
+        replace(spec, order_seed=spec.number // 2, seed=spec.number) for spec in mixed_group(4, evaluate_at=(1, 3))
+    ]
+    assert len({spec.order_seed for spec in specs}) > 1
+    assert_triton_parity(specs, GROUPS[4][0])
+
+
+def trained_by_reference(spec: TrialSpec, data: Data) -> TrainingRun:
+    run = train(spec, data, TrialQueue())
+    assert run is not None
+    return run
+
+
+def assert_same_bits(one: TritonGroup, other: TritonGroup, updates: int) -> None:
+    pair = [group.train(updates, lambda: False) for group in (one, other)]
+    assert pair[0] is not None
+    assert pair[1] is not None
+    for number, losses in pair[0].items():
+        assert torch.equal(losses, pair[1][number])
+        weights = zip(one.weights(number).values(), other.weights(number).values(), strict=True)
+        assert all(torch.equal(a, b) for a, b in weights)
 
 
 def check_divergence() -> None:
@@ -75,27 +150,57 @@ def check_end_of_a_diverged_window() -> None:
     expected, windows = (Evaluations(group, (4,)).advance(lambda: False) for group in groups)
     assert expected is not None
     assert windows is not None
-    finite = torch.isfinite(windows[1].losses).tolist()
-    first = finite.index(False)
-    assert 0 < first < 3
-    assert torch.isnan(windows[1].losses[first + 1 :]).all()
+    assert 0 < torch.isfinite(windows[1].losses).tolist().index(False) < 3
     for number in (0, 2):
         assert torch.equal(windows[number].losses, expected[number].losses)
         assert windows[number].score == expected[number].score
 
 
-def check_stopping() -> None:
-    """The group asks before each launch, of 2 updates here."""
-    asked: list[bool] = []
+def check_recorded() -> None:
+    """A replayed step is a function of the device's state: launches written down once, and launched again, are the reference's run."""
+    with constants(capture, BURST=2):
+        specs = mixed_group(7, evaluate_at=(6, 9))
+        plan = Plan("triton", "", len(specs), partial(TritonGroup, graph=lambda device: LaunchRecorder()))
+        runs = train_with(plan, specs, small_data(GROUPS[7][0]))
+        for spec in specs:
+            assert_equal(runs[spec.number], reference(spec, GROUPS[7][0]))
 
-    def stopping() -> bool:
-        asked.append(True)
-        return len(asked) == 2
 
-    group = TritonGroup([varied_spec(small_data(), 0, widths=(2,), batch_size=3, evaluate_at=(9,))], small_data())
-    assert group.train(9, stopping) is None
-    assert len(asked) == 2
-    assert group.done == 2
+class LaunchRecorder:
+    """A graph of Triton's launches and torch's operations in place, with the tensors and numbers that they were given."""
+
+    def __init__(self) -> None:
+        self.launches: list[Callable[[], Any]] = []
+
+    def warm_up(self, function: Callable[[], None]) -> None:
+        function()
+
+    def capture(self, function: Callable[[], None]) -> None:
+        from triton.runtime.interpreter import GridExecutor
+
+        def record(executor: Any, *arguments: Any, **named: Any) -> None:
+            self.launches.append(partial(launch, executor, *arguments, **named))
+
+        launch = GridExecutor.__call__
+        with patch.object(GridExecutor, "__call__", record), InPlace(self.launches):
+            function()
+
+    def replay(self) -> None:
+        for launch in self.launches:
+            launch()
+
+
+class InPlace(TorchDispatchMode):
+    """Writes down operations on tensors in place of running them; any other kind would need a place for its result."""
+
+    def __init__(self, launches: list[Callable[[], Any]]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's is without annotations
+        self.launches = launches
+
+    def __torch_dispatch__(self, operation: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        assert operation == torch.ops.aten.add_.Tensor, operation
+        self.launches.append(partial(operation, *arguments, **(keywords or {})))
+        return arguments[0]
 
 
 def check_float32() -> None:
@@ -133,43 +238,40 @@ def check_dropout() -> None:
 
 
 class MemoryWatch:
-    """Follows loads and stores of a program: between two barriers no number is written that another operation reads or writes.
+    """Follows loads and stores: no program of a launch touches what another one writes, none reads after a barrier-less write of its own.
 
     Threads of a block run at their own pace from barrier to barrier; programs run at their own pace throughout.
     """
 
     def __init__(self) -> None:
-        self.touched: dict[int, set[int]] = {}  # program → addresses
-        self.written: dict[int, set[int]] = {}
+        self.stores = 0
+        self.launch()
+
+    def launch(self) -> None:
+        self.readers: dict[int, set[Any]] = {}  # address → programs
+        self.writers: dict[int, Any] = {}
         self.barrier()
 
     def barrier(self) -> None:
         self.written_since: set[int] = set()
         self.read_since: set[int] = set()
 
-    def load(self, program: int, addresses: list[int]) -> None:
+    def load(self, program: Any, addresses: list[int]) -> None:
         assert not self.written_since.intersection(addresses), "read where it was written since the barrier"
         self.read_since.update(addresses)
-        self.touched.setdefault(program, set()).update(addresses)
+        for address in addresses:
+            assert self.writers.get(address, program) == program, "programs share what one of them writes"
+            self.readers.setdefault(address, set()).add(program)
 
-    def store(self, program: int, addresses: list[int]) -> None:
+    def store(self, program: Any, addresses: list[int]) -> None:
+        self.stores += len(addresses)
         assert len(set(addresses)) == len(addresses), "written twice by one operation"
         since = self.written_since | self.read_since
         assert not since.intersection(addresses), "written where it was touched since the barrier"
         self.written_since.update(addresses)
-        self.touched.setdefault(program, set()).update(addresses)
-        self.written.setdefault(program, set()).update(addresses)
-
-    def enter(self, program: int) -> None:
-        self.barrier()
-        if program == 0:  # another launch, whose tables may lie where others lay
-            self.assert_apart()
-            self.touched = {}
-            self.written = {}
-
-    def assert_apart(self) -> None:
-        for one, other in permutations(self.written, 2):
-            assert not self.written[one] & self.touched[other], "programs share what one of them writes"
+        for address in addresses:
+            assert self.writers.setdefault(address, program) == program, "written by two programs"
+            assert self.readers.get(address, {program}) == {program}, "programs share what one of them writes"
 
 
 def watch_memory() -> MemoryWatch:
@@ -184,15 +286,17 @@ def watch_memory() -> MemoryWatch:
         return list(pointers.data[used].ravel().tolist())
 
     def watched_load(self: Any, pointers: Any, mask: Any, *rest: Any) -> Any:
-        watch.load(self.grid_idx[0], addresses(pointers, mask))
+        watch.load(self.grid_idx, addresses(pointers, mask))
         return load(self, pointers, mask, *rest)
 
     def watched_store(self: Any, pointers: Any, value: Any, mask: Any, *rest: Any) -> Any:
-        watch.store(self.grid_idx[0], addresses(pointers, mask))
+        watch.store(self.grid_idx, addresses(pointers, mask))
         return store(self, pointers, value, mask, *rest)
 
     def enter(self: Any, *index: int) -> None:
-        watch.enter(index[0])
+        watch.barrier()
+        if not any(index):  # another launch
+            watch.launch()
         grid(self, *index)
 
     Builder.create_masked_load = watched_load
@@ -208,8 +312,9 @@ def check_barriers() -> None:
     specs = diverging_group()
     adam = replace(specs[2], optimizer="adam", evaluate_at=specs[0].evaluate_at, patience=None, learning_rate=0.01)
     assert_triton_parity([*specs[:2], adam], "regression")
-    watch.assert_apart()
-    assert watch.written
+    with constants(step, ROWS=(16, 16), CPU_BYTES=1):
+        TritonGroup([replace(adam, batch_size=40)], small_data("regression")).train(1, lambda: False)
+    assert watch.stores > 1000
 
 
 def speed_up_interpreter() -> None:
@@ -229,13 +334,16 @@ def speed_up_interpreter() -> None:
 
 CHECKS: dict[str, Callable[[], None]] = {
     **{f"{task}-{size}": partial(check_group, index) for index, (task, size) in enumerate(GROUPS)},
-    "stopping": check_stopping,
+    "parts": check_parts,
+    "full batch": check_full_batch,
+    "company": check_company,
+    "orders": check_orders,
+    "recorded": check_recorded,
     "divergence": check_divergence,
     "diverged window": check_end_of_a_diverged_window,
     "float32": check_float32,
     "elementary": check_elementary,
     "dropout": check_dropout,
-    "whole tiles": check_whole_tiles,
     "barriers": check_barriers,
 }
 
@@ -243,5 +351,5 @@ if __name__ == "__main__":
     warnings.filterwarnings("ignore", ".* encountered in", RuntimeWarning)  # numpy's: a GPU does not warn of infinity
     speed_up_interpreter()
     names = sys.argv[1:] or list(CHECKS)
-    with constants(TILE=32, FIRST_UPDATES=2, GROWTH=1):  # several tiles of 16, several launches
+    with constants(step, SIDE=16, TERMS=256), constants(feed, UPDATES=2):  # several tiles, several blocks of updates
         report({name: CHECKS[name] for name in names})

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import cache
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +13,7 @@ from hpsearch.comparison.measurements.state import State, mean_loss
 from hpsearch.config import check_config
 from hpsearch.data import Data
 from hpsearch.errors import UserError
-from hpsearch.training import TrialQueue, groups
-from hpsearch.training.compiled.triton import group as triton_group
+from hpsearch.training import TrialQueue
 from hpsearch.training.fused.network import LOSSES
 from hpsearch.training.groups import ConcurrentEngine
 from hpsearch.training.network import DNN
@@ -178,14 +176,3 @@ def test_a_regression_has_no_classes() -> None:
     raw = {"data": {"name": "diabetes", "task": "regression"}, "space": {"learning_rate": 0.1}}
     with pytest.raises(UserError, match=r"training\.class_weights: a regression has no classes to weigh\. Remove it\."):
         check_config({**raw, "training": {"class_weights": "balanced"}}, "study.toml")
-
-
-def test_the_gpu_kernel_leaves_them_to_the_fused_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel for a GPU says that it has no class weights, so that the fused engine trains such a study."""
-    monkeypatch.setattr(groups, "find_spec", lambda name: SimpleNamespace())
-    spec = small_spec(small_data())
-    assert triton_group.CAPABILITIES.obstacle(spec, small_data()) is None
-    assert (
-        triton_group.CAPABILITIES.obstacle(spec, weighted_data("multiclass"))
-        == "the compiled engine for CUDA has no class weights"
-    )

@@ -11,9 +11,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hpsearch.errors import UserError
 from hpsearch.training import TrialQueue
+from hpsearch.training.capture import WARM_UP
 from hpsearch.training.fused.activations import SLOPES
 from hpsearch.training.fused.cohort import MAX_SUMS
-from hpsearch.training.fused.group import WARM_UP, FusedGroup, Repeated
+from hpsearch.training.fused.group import FusedGroup
 from hpsearch.training.fused.layout import Layout, Rectangle, ordered
 from hpsearch.training.fused.precision import PRECISIONS, Products
 from hpsearch.training.groups import ConcurrentEngine, Plan
@@ -71,7 +72,7 @@ def test_parts_of_a_batch_add_up(monkeypatch: pytest.MonkeyPatch, batch_size: in
 
 def test_blocks_of_updates_are_one_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables for 2 updates at a time, over several passes with rows left over, are the reference's run."""
-    monkeypatch.setattr("hpsearch.training.fused.cohort.UPDATES", 2)
+    monkeypatch.setattr("hpsearch.training.feed.UPDATES", 2)
     assert_parity(cohort(batch_size=11, evaluate_at=(7, 14, 20)))
 
 
@@ -269,56 +270,6 @@ def test_recorded_step_is_a_function_of_device_state() -> None:
     assert_parity(specs, graph=record)
     counts = [(graph.warm_ups, graph.captures, graph.replays) for graph in graphs]
     assert counts == [(WARM_UP, 1, 15 - WARM_UP), (WARM_UP, 1, 6 - WARM_UP)]
-
-
-def test_recording_comes_after_the_warm_up() -> None:
-    """The first runs are real ones, the recording itself is none, and everything after is a replay."""
-    calls: list[str] = []
-
-    class Fake:
-        def warm_up(self, function: Callable[[], None]) -> None:
-            calls.append("warm up")
-
-        def capture(self, function: Callable[[], None]) -> None:
-            calls.append("capture")
-
-        def replay(self) -> None:
-            calls.append("replay")
-
-    step = Repeated(lambda: calls.append("run"), Fake())
-    for _ in range(WARM_UP + 2):
-        step()
-    assert calls == ["warm up"] * WARM_UP + ["capture", "replay", "replay"]
-
-
-def test_a_step_that_cannot_be_recorded_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
-    """Where a recording fails every further run is the function itself, which is said once; exhausted memory is not taken for that."""
-
-    class Fake:
-        error = "operation not permitted when stream is capturing"
-
-        def warm_up(self, function: Callable[[], None]) -> None:
-            function()
-
-        def capture(self, function: Callable[[], None]) -> None:
-            raise RuntimeError(self.error)
-
-        def replay(self) -> None:
-            raise AssertionError("nothing was recorded")
-
-    runs: list[int] = []
-    for _ in range(2):
-        step = Repeated(lambda: runs.append(1), Fake())
-        for _ in range(WARM_UP + 2):
-            step()
-    assert len(runs) == 2 * (WARM_UP + 2)
-    assert [Fake.error in record.getMessage() for record in caplog.records] == [True]
-    Fake.error = "CUDA error: out of memory"
-    step = Repeated(lambda: None, Fake())
-    for _ in range(WARM_UP):
-        step()
-    with pytest.raises(RuntimeError, match="out of memory"):
-        step()
 
 
 def test_float32_is_near() -> None:

@@ -8,8 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from hpsearch.data import Data
-from hpsearch.training import TrialQueue, groups
-from hpsearch.training.compiled.triton import group as triton_group
+from hpsearch.training import TrialQueue
 from hpsearch.training.groups import ConcurrentEngine, Plan
 from hpsearch.training.reference import train
 from hpsearch.training.workers.messages import deserialize, serialize
@@ -157,10 +156,3 @@ def test_workers_get_them() -> None:
     assert got.training.weights is not None
     assert torch.equal(got.training.weights, data.training.weights)
     assert deserialize(serialize(small_data("multilabel"))).training.weights is None
-
-
-def test_the_gpu_kernel_leaves_them_to_the_fused_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel for a GPU says that it has no weights of rows, so that the fused engine trains such a study."""
-    monkeypatch.setattr(groups, "find_spec", lambda name: object())
-    obstacle = triton_group.CAPABILITIES.obstacle(small_spec(small_data()), weighted_data("multiclass"))
-    assert obstacle == "the compiled engine for CUDA has no weights of rows"

@@ -4,25 +4,21 @@ The step reads and writes tensors only: no number of an update passes through Py
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
-import numpy as np
 import torch
 
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.training import draws
+from hpsearch.training.feed import Feed, upload
 from hpsearch.training.fused.activations import Activations, Dropout
 from hpsearch.training.fused.layout import Layout, Parameters, copy_trial
 from hpsearch.training.fused.network import LOSSES, Network
 from hpsearch.training.fused.precision import Products
 from hpsearch.training.fused.update import CohortUpdate
-from hpsearch.training.schedules import step_table
 from hpsearch.trial import TrialSpec
 
 # sums of units that are computed at a time; a larger batch goes in parts: a CPU has caches, a GPU wants large products
 MAX_SUMS = {"cpu": 2**22, "cuda": 2**26}
-UPDATES = 1024  # of a block of the feed, at most
-ROWS = 2**20  # of a block's batches, at most
 
 
 class Cohort:
@@ -37,7 +33,7 @@ class Cohort:
         self.activations = Activations(self.layout, like.device)
         self.dropout = Dropout(self.layout, like)
         self.update = CohortUpdate(specs, self.layout, self.network.weights, self.network.gradients)
-        self.feed = Feed(specs, data.training, data.row_weights, len(self.layout.counts))
+        self.feed = CohortFeed(specs, data.training, data.row_weights, len(self.layout.counts))
         self.rows = torch.arange(specs[0].batch_size, device=like.device)  # [B]
         self.loss = LOSSES[data.task.name]
 
@@ -98,50 +94,32 @@ def _parts(batch: torch.Tensor, layout: Layout) -> list[slice]:
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
-class Feed:
-    """What changes from update to update, as tables on the device; a counter on the device is the row of the next update.
-
-    `steps` [K, T, 3], `keys` of dropout [K, layers], `indices` of rows [K, B], `losses` [K, T]. A table holds a block of K updates, so that
-    a window of any length needs little memory, and is written in place: a recorded step reads from the same addresses every time.
-    """
+class CohortFeed:
+    """The tables of a cohort, the dropout's `keys` [K, layers] besides, and the batch of the present update."""
 
     def __init__(self, specs: Sequence[TrialSpec], rows: Rows, weights: torch.Tensor | None, layers: int) -> None:
-        self.specs = specs
+        assert len({spec.order_seed for spec in specs}) == 1, "the trials of a cohort belong to one study"
         self.rows = rows
         self.weights = weights  # in the loss, of all rows [N]; None: all alike
-        self.batch_size = specs[0].batch_size
-        assert len({spec.order_seed for spec in specs}) == 1, "the trials of a cohort belong to one study"
-        longest = max(b - a for a, b in pairwise((0, *specs[0].evaluate_at)))
-        self.updates = max(1, min(longest, UPDATES, ROWS // self.batch_size))
-        like = rows.inputs
-        integers = like.new_zeros(0, dtype=torch.long)
-        self.counter = integers.new_zeros(1)
-        self.steps = like.new_zeros(self.updates, len(specs), 3)
-        self.losses = like.new_zeros(self.updates, len(specs))
-        self.keys = integers.new_zeros(self.updates, layers)
-        self.full = self.batch_size == len(rows)
-        self.indices = integers.new_zeros(0 if self.full else self.updates, self.batch_size)
+        self.noise_seed = draws.noise_seed(specs[0].order_seed)
+        self.tables = Feed(specs, rows)
+        self.row = self.tables.position[:1]  # of the present update in the tables
+        self.keys = self.row.new_zeros(self.tables.updates, layers)
 
     def load(self, start: int, stop: int) -> None:
         """Write the tables of updates start … stop - 1, a block at most, and begin with the first of them."""
-        tables = np.stack([step_table(spec, start, stop) for spec in self.specs], axis=1)
-        _upload(torch.from_numpy(tables), self.steps[: stop - start])
+        self.tables.load(start, stop)
         updates = torch.arange(start, stop)
-        seed = draws.noise_seed(self.specs[0].order_seed)
-        keys = [draws.noise_key(seed, updates, layer) for layer in range(self.keys.shape[1])]
+        keys = [draws.noise_key(self.noise_seed, updates, layer) for layer in range(self.keys.shape[1])]
         if keys:
-            _upload(torch.stack(keys, dim=1), self.keys[: stop - start])
-        if not self.full:
-            chosen = draws.batch_rows(self.specs[0], start, stop, len(self.rows))
-            _upload(chosen, self.indices[: stop - start])
-        self.counter.zero_()
+            upload(torch.stack(keys, dim=1), self.keys[: stop - start])
 
     def batch(self, part: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Return inputs [B, I], targets [B, ...] and weights [B] (None: all alike) of a part of the update's batch."""
         inputs, targets = self.rows.inputs, self.rows.targets
-        if self.full:
+        if not self.tables.drawn:
             return inputs[part], targets[part], None if self.weights is None else self.weights[part]
-        index = self.indices.index_select(0, self.counter)[0, part]
+        index = self.tables.batches.index_select(0, self.row)[0, 0, part]
         weights = self.weights
         if weights is not None:
             weights = weights.index_select(0, index)
@@ -149,19 +127,13 @@ class Feed:
 
     def key(self, layer: int) -> torch.Tensor:
         """Return the update's dropout key [] of a layer."""
-        return self.keys.index_select(0, self.counter)[0, layer]
+        return self.keys.index_select(0, self.row)[0, layer]
 
     def table(self) -> torch.Tensor:
         """Return the update's step, scale and shrink [T, 3]."""
-        return self.steps.index_select(0, self.counter)[0]
+        return self.tables.steps.index_select(0, self.row)[0]
 
     def end(self, losses: torch.Tensor) -> None:
         """Keep the update's losses [T], and go on to the next update."""
-        self.losses.index_copy_(0, self.counter, losses.unsqueeze(0))
-        self.counter.add_(1)
-
-
-def _upload(values: torch.Tensor, target: torch.Tensor) -> None:
-    """Copy to the device without waiting for it."""
-    values = values.to(target.dtype)
-    target.copy_(values.pin_memory() if target.is_cuda else values, non_blocking=True)
+        self.tables.losses.index_copy_(0, self.row, losses.unsqueeze(0))
+        self.tables.end()

@@ -4,6 +4,7 @@ Weights, sums, moments and losses keep the data's type. `tf32` lets a GPU round 
 mantissa, `bfloat16` to 7; both add up in float32.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -52,17 +53,46 @@ class Products:
 
     @contextmanager
     def scoped(self) -> Iterator[None]:
-        """Set torch's precision of float32 products on CUDA, whatever it was outside; it is one for all threads."""
+        """Set torch's precision of float32 products on CUDA, whatever it was outside."""
         if self.device.type != "cuda":
             yield
             return
+        with _SCOPE.set(PRECISIONS[self.precision]):
+            yield
+
+
+class _Scope:
+    """torch's precision of float32 products on CUDA, one for all threads: the first one inside sets it, the last one puts it back.
+
+    A thread that needs another one waits until it is put back.
+    """
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.inside = 0
+        self.before = ""
+
+    @contextmanager
+    def set(self, precision: str) -> Iterator[None]:
+        """Have products computed in a precision."""
         settings = torch.backends.cuda.matmul
-        before = settings.fp32_precision
-        settings.fp32_precision = PRECISIONS[self.precision]
+        with self.changed:
+            self.changed.wait_for(lambda: self.inside == 0 or settings.fp32_precision == precision)
+            if self.inside == 0:
+                self.before = settings.fp32_precision
+                settings.fp32_precision = precision
+            self.inside += 1
         try:
             yield
         finally:
-            settings.fp32_precision = before
+            with self.changed:
+                self.inside -= 1
+                if self.inside == 0:
+                    settings.fp32_precision = self.before
+                self.changed.notify_all()
+
+
+_SCOPE = _Scope()
 
 
 def add_rows(total: torch.Tensor, values: torch.Tensor, add: bool) -> None:

@@ -19,7 +19,7 @@ import torch
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.training import Engine, engine_name
-from hpsearch.training.devices import default_concurrency
+from hpsearch.training.devices import default_concurrency, use
 from hpsearch.training.engines import single_fold_engine
 from hpsearch.training.workers.messages import (
     Commands,
@@ -145,7 +145,9 @@ def _data(job: Job, receive_data: Callable[[], SerializedDataset]) -> Data:
     data = _loaded(job)
     if data is None:
         data = deserialize(receive_data())
-    return data.to(torch.device(job.device), job.dtype)
+    device = torch.device(job.device)
+    use(device)
+    return data.to(device, job.dtype)
 
 
 def _loaded(job: Job) -> Data | None:

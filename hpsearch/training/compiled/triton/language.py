@@ -1,8 +1,7 @@
-"""How the functions of the GPU's kernel are compiled, and what all of them share: tiles of matrices, and elementary functions.
+"""How the functions of the GPU's kernels are compiled, and what all of them share: tiles of matrices, and elementary functions.
 
-Triton compiles a kernel when it is first launched, once for each batch size and type of numbers. One program, a block of threads, is one
-trial. Its threads share numbers through memory only: what one of them wrote another may read only after `tl.debug_barrier()`, and what
-one is still to read no other may write before it.
+Triton compiles a kernel when it is first launched, once for each size of tiles and type of numbers. A program, a block of threads, computes
+one tile. No program of a launch reads what another one writes; the launches follow each other.
 
 The elementary functions are those that Triton lacks, exact to a few roundings near zero and far out; NaN stays NaN. libdevice has them
 too, but not for the interpreter, which proves the kernel where there is no GPU.
@@ -14,7 +13,9 @@ from typing import Any, TypeVar, cast
 import triton  # type: ignore[import-untyped, import-not-found, unused-ignore]
 import triton.language as tl  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-__all__ = ["compiled", "hashed", "kernel", "layer_of", "log1p", "product", "tanh", "tile", "tl"]
+__all__ = ["add_product", "compiled", "hashed", "kernel", "layer_of", "log1p", "tanh", "tile", "tl"]
+
+BFLOAT16 = tl.constexpr("bfloat16")  # a precision of products that `tl.dot` calls by the type of its operands
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -36,19 +37,19 @@ def tile(row: tl.tensor, column: tl.tensor, rows: tl.tensor, columns: tl.tensor)
 
 
 @compiled
-def product(left: tl.tensor, right: tl.tensor) -> tl.tensor:
-    """Return the matrix product of [m, k] and [k, n], in full precision; `tl.dot` wants more rows than tiny batches have.
-
-    `fma(a, b, 0)` is a · b; Triton 3.6 makes `tl.dot` in TF32 of a sum over a product of broadcasts.
-    """
-    if left.shape[1] == 1:
-        return left * right
-    return tl.sum(tl.fma(left[:, :, None], right[None, :, :], 0.0), axis=1)
+def add_product(total: tl.tensor, left: tl.tensor, right: tl.tensor, precision: tl.constexpr) -> tl.tensor:
+    """Return `total` [m, n] plus the matrix product of [m, k] and [k, n]; without a precision stated, Triton takes TF32 for float32."""
+    if precision == BFLOAT16:
+        left, right = left.to(tl.bfloat16), right.to(tl.bfloat16)
+        total = tl.dot(left, right, total, input_precision="ieee", out_dtype=total.dtype)
+    else:
+        total = tl.dot(left, right, total, input_precision=precision, out_dtype=total.dtype)
+    return total
 
 
 @compiled
 def layer_of(layers: tl.tensor, layer: tl.tensor) -> tl.tuple:
-    """Return a layer's inputs and units, and where its weights, its inputs' and its units' values begin; `tables.layers`."""
+    """Return a layer's inputs and units, where its weights begin, and how many units lie before its inputs and before it."""
     row = layers + 5 * layer
     a, b = tl.load(row).to(tl.int32), tl.load(row + 1).to(tl.int32)
     return a, b, tl.load(row + 2), tl.load(row + 3), tl.load(row + 4)

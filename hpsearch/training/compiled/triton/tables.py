@@ -1,25 +1,20 @@
-"""Tables on the device for the GPU's kernel: what the trials of a group are, where their numbers lie, what a launch trains with.
+"""Tables on the device for the GPU's kernels: what the trials of a group are, where their numbers lie, which tiles there are to compute.
 
 The state of the trials is flat arrays of all of them: a layer's weights are [inputs, units], then comes its bias. Letters of shapes: P
-numbers of all trials, T trials, L layers of the deepest, B rows of a batch, N training rows, a and b inputs and units of a layer.
+numbers of all trials, T trials, L layers of the deepest, a and b inputs and units of a layer.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-import numpy as np
 import torch
 
 from hpsearch.training import draws
 from hpsearch.training.compiled.activations import CODES
 from hpsearch.training.compiled.group import layers_of
-from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.optimizers import coefficient_row, make_rule
-from hpsearch.training.schedules import step_table
-from hpsearch.trial import Architecture, TrialSpec
-
-EVALUATED = 8192  # validation rows at a time
+from hpsearch.trial import TrialSpec
 
 
 def weight_parts(specs: Sequence[TrialSpec]) -> list[slice]:
@@ -28,15 +23,25 @@ def weight_parts(specs: Sequence[TrialSpec]) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
-def scratch_size(specs: Sequence[TrialSpec]) -> int:
-    """Return how many inputs and values of all layers the batches of all trials have."""
-    return sum(spec.batch_size * sum(spec.dense_architecture.sizes) for spec in specs)
+def units_of(specs: Sequence[TrialSpec]) -> int:
+    """Return the units of all layers of all trials."""
+    return sum(sum(spec.dense_architecture.sizes[1:]) for spec in specs)
 
 
-def integers(specs: Sequence[TrialSpec]) -> torch.Tensor:
-    """Return depth, activation, dropout's threshold and seed, if there is a first and a second moment, where layers begin [T, 7]."""
+def order_seeds(specs: Sequence[TrialSpec]) -> list[int]:
+    """Return the orders of batches that trials have, each once."""
+    return list(dict.fromkeys(spec.order_seed for spec in specs))
+
+
+def integers(specs: Sequence[TrialSpec], rows_of_data: int) -> torch.Tensor:
+    """Return a row of integers for each trial [T, 11].
+
+    Layers, activation, dropout's threshold and seed, if there is a first and a second moment, where its layers begin in `layers`; its order
+    of batches, how many orders there are (0: batches are not drawn), the batch size; T.
+    """
     rows: list[tuple[int, ...]] = []
     layers_of_a_trial = _deepest(specs)
+    orders = order_seeds(specs)
     for trial, spec in enumerate(specs):
         network = spec.dense_architecture
         rule = make_rule(spec)
@@ -48,6 +53,10 @@ def integers(specs: Sequence[TrialSpec]) -> torch.Tensor:
             rule.first,
             rule.second,
             5 * layers_of_a_trial * trial,
+            orders.index(spec.order_seed),
+            len(orders) if spec.batch_size < rows_of_data else 0,
+            spec.batch_size,
+            len(specs),
         )
         rows.append(row)
     return torch.tensor(rows, dtype=torch.int64)
@@ -63,16 +72,18 @@ def numbers(specs: Sequence[TrialSpec], share: float) -> torch.Tensor:
 
 
 def layers(specs: Sequence[TrialSpec]) -> torch.Tensor:
-    """Return inputs, units, where weights, inputs' values and units' values begin [T, L, 5]; zeros below a trial's depth."""
+    """Return inputs, units, where weights begin, units before the inputs' and before the units' own [T, L, 5]; zeros below its depth.
+
+    The inputs of a first layer are the data's.
+    """
     table = torch.zeros(len(specs), _deepest(specs), 5, dtype=torch.int64)
-    weights = values = 0
+    weights = below = here = 0
     for trial, spec in enumerate(specs):
         for layer, (a, b) in enumerate(pairwise(spec.dense_architecture.sizes)):
-            above = values + spec.batch_size * a
-            table[trial, layer] = torch.tensor((a, b, weights, values, above))
+            table[trial, layer] = torch.tensor((a, b, weights, below, here))
             weights += (a + 1) * b
-            values = above
-        values += spec.batch_size * spec.dense_architecture.outputs
+            below = here
+            here += b
     return table
 
 
@@ -81,56 +92,46 @@ def _deepest(specs: Sequence[TrialSpec]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
-    """What a launch trains with: updates `start` … `start + count - 1`; `steps` [count, T, 3], `batches` [count, B]."""
+class Work:
+    """The tiles of each launch: `forward` [tiles, 3] of each layer, `backward` [tiles, 3] of each but the first, `learn` [tiles, 4]."""
 
-    start: int
-    count: int
-    steps: torch.Tensor
-    batches: torch.Tensor
+    forward: list[torch.Tensor]
+    backward: list[torch.Tensor]
+    learn: torch.Tensor
 
-
-def launch(specs: Sequence[TrialSpec], like: torch.Tensor, start: int, count: int, rows: int) -> Launch:
-    """Return the tables of a launch on the device of `like` and in its type, on their way there."""
-    steps = np.stack([step_table(spec, start, start + count) for spec in specs], axis=1)
-    steps = steps.astype(np.float32 if like.dtype == torch.float32 else np.float64)
-    batches = draws.batch_rows(specs[0], start, start + count, rows)
-    return Launch(start, count, _upload(torch.from_numpy(steps), like.device), _upload(batches, like.device))
+    def to(self, device: torch.device) -> "Work":
+        """Return the tables on a device."""
+        forward = [table.to(device) for table in self.forward]
+        return Work(forward, [table.to(device) for table in self.backward], self.learn.to(device))
 
 
-def _upload(table: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Copy to the device without waiting for what it does."""
-    if device.type != "cuda":
-        return table
-    return table.pin_memory().to(device, non_blocking=True)
+def work(specs: Sequence[TrialSpec], side: int) -> Work:
+    """Return the tiles of trials, `side` inputs and units each; the last of a layer have fewer."""
+    forward: list[list[tuple[int, ...]]] = [[] for _ in range(_deepest(specs))]
+    backward: list[list[tuple[int, ...]]] = [[] for _ in range(_deepest(specs))]
+    learn: list[tuple[int, ...]] = []
+    for trial, spec in enumerate(specs):
+        for layer, (a, b) in enumerate(pairwise(spec.dense_architecture.sizes)):
+            forward[layer] += [(trial, layer, unit) for unit in range(0, b, side)]
+            backward[layer] += [(trial, layer, first) for first in range(0, a, side)]
+            learn += [(trial, layer, first, unit) for first in range(0, a, side) for unit in range(0, b, side)]
+    return Work(
+        forward=[torch.tensor(tiles) for tiles in forward],
+        backward=[torch.tensor(tiles) for tiles in backward[1:]],
+        learn=torch.tensor(learn),
+    )
 
 
 def initial(specs: Sequence[TrialSpec], like: torch.Tensor) -> list[torch.Tensor]:
-    """Return weights as drawn and moments of zero [P], and that all trials are alive [T], on the device of `like`."""
+    """Return weights as drawn and moments of zero [P], on the device of `like`."""
     weights = torch.zeros(weight_parts(specs)[-1].stop, dtype=like.dtype)
     for spec, part in zip(specs, weight_parts(specs), strict=True):
         draws.draw_layers(layers_of(weights[part], spec.dense_architecture), spec)
-    first = like.new_zeros(len(weights))
-    second = like.new_zeros(len(weights))
-    alive = like.new_ones(len(specs), dtype=torch.int32)
-    return [weights.to(like.device), first, second, alive]
+    weights = weights.to(like.device)
+    return [weights, torch.zeros_like(weights), torch.zeros_like(weights)]
 
 
 def packed(state: Sequence[torch.Tensor], specs: Sequence[TrialSpec], staying: Sequence[int]) -> list[torch.Tensor]:
     """Return the state of the trials that stay."""
-    *flat, alive = state
     parts = [weight_parts(specs)[trial] for trial in staying]
-    packed_flat = [torch.cat([numbers[part] for part in parts]) for numbers in flat]
-    return [*packed_flat, alive[list(staying)]]
-
-
-def outputs(flat: torch.Tensor, network: Architecture, inputs: torch.Tensor) -> torch.Tensor:
-    """Return a trial's raw outputs [n, K] of inputs [n, F]."""
-    return torch.cat([_outputs(flat, network, rows) for rows in torch.split(inputs, EVALUATED)])
-
-
-def _outputs(flat: torch.Tensor, network: Architecture, hidden: torch.Tensor) -> torch.Tensor:
-    *below, (weight, bias) = layers_of(flat, network)
-    for weights, biases in below:
-        hidden = ACTIVATIONS[network.activation](torch.addmm(biases, hidden, weights.t()))
-    return torch.addmm(bias, hidden, weight.t())
+    return [torch.cat([numbers[part] for part in parts]) for numbers in state]

@@ -1,0 +1,208 @@
+"""`Step`: one update of all trials of a group, as launches of the GPU's kernels; it reads and writes the device's state only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hpsearch.data.dataset import Data, Rows
+from hpsearch.training.compiled import losses
+from hpsearch.training.compiled.triton import kernels, tables
+from hpsearch.training.feed import Feed
+from hpsearch.trial import TrialSpec
+
+SIDE = 32  # inputs and units of a tile of weights
+ROWS = (16, 64)  # of a tile, at least and at most: the tensor cores' least, and what registers hold
+LOSSES = 2**12  # numbers of a tile of outputs, at most
+EVALUATED = 4096  # rows at a time
+MEMORY_SHARE = 1 / 8  # of the free memory of a GPU for the values of a batch
+CPU_BYTES = 2**28  # for them on a CPU
+TERMS = 1024  # of a tile's sums at a time, of all rows: more of them a row where there are few rows
+STAGES = 2
+WARPS = 4  # of 32 threads in a block
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """The tiles that a group's kernels are compiled for; they follow from batch size, outputs and type of numbers, not from the trials."""
+
+    rows: int
+    depth: int  # terms of a sum at a time
+    batch_depth: int  # likewise, of a sum over the batch
+    loss_rows: int
+    outputs: int
+
+    @classmethod
+    def of(cls, spec: TrialSpec, dtype: torch.dtype) -> "Tiles":
+        """Return the tiles of a trial's group."""
+        least, most = ROWS
+        rows = min(most, max(least, _power_of_two(spec.batch_size)))
+        if dtype == torch.float64:
+            rows = least  # registers hold half as many of these numbers
+        outputs = _power_of_two(spec.dense_architecture.outputs)
+        return cls(rows, TERMS // rows, min(rows, 2 * least), min(rows, max(1, LOSSES // outputs)), outputs)
+
+
+def _power_of_two(size: int) -> int:
+    """Return the smallest power of two that is not below a size."""
+    return 1 << (size - 1).bit_length()
+
+
+def rows_of_a_part(units: int, batch_size: int, like: torch.Tensor) -> int:
+    """Return how many rows of a batch are computed at a time: all, or a multiple of all tiles that memory holds the values of."""
+    free = CPU_BYTES / MEMORY_SHARE
+    if like.is_cuda:
+        free, _ = torch.cuda.mem_get_info(like.device)
+    bytes_of_a_row = 3 * units * like.element_size()
+    fitting = int(free * MEMORY_SHARE / bytes_of_a_row)
+    if fitting >= batch_size:
+        return batch_size
+    return max(ROWS[1], fitting // ROWS[1] * ROWS[1])
+
+
+class Step:
+    """An update of trials of one batch size and the same evaluations; calling it trains all of them once."""
+
+    def __init__(self, specs: Sequence[TrialSpec], data: Data, state: Sequence[torch.Tensor], precision: str) -> None:
+        like = data.training.inputs
+        units = tables.units_of(specs)
+        self.size = len(specs)
+        self.batch = specs[0].batch_size
+        self.part = rows_of_a_part(units, self.batch, like)
+        self.tiles = Tiles.of(specs[0], like.dtype)
+        self.feed = Feed(specs, data.training)
+        self.like = like
+        self.work = tables.work(specs, SIDE).to(like.device)
+        self.loss_tiles = -(-self.batch // self.tiles.loss_rows)
+        gradient = like.new_zeros(len(state[0]) if self.part < self.batch else 1)
+        weights, first, second = state
+        self.state = kernels.State(weights, first, second, gradient)
+        self.scratch = _scratch(self.part * units, like)
+        self.rows = _rows(data.training, data.row_weights)
+        self.weighted = data.row_weights is not None
+        self.validation = _rows(data.validation, None)
+        self.task = losses.CODES[data.task.name]
+        share = 1 / self.batch
+        if self.task != losses.MULTICLASS:
+            share /= data.outputs
+        self.trials = kernels.Trials(
+            tables.integers(specs, len(data.training)).to(like.device),
+            tables.numbers(specs, share).to(like.dtype).to(like.device),
+            tables.layers(specs).to(like.device),
+        )
+        shares = like.new_zeros(self.size, self.loss_tiles)
+        feed = self.feed
+        self.changing = kernels.Feed(feed.position, feed.steps, feed.batches, feed.losses, shares)
+        self.common = {
+            "side": SIDE,
+            "precision": PRODUCTS[precision],
+            "num_warps": WARPS,
+            "num_stages": STAGES,
+        }
+
+    def __call__(self) -> None:
+        """Train every trial by one update."""
+        with torch.cuda.device(self.like.get_device()):  # -1, the CPU, changes nothing
+            for first_row in range(0, self.batch, self.part):
+                self._part(first_row, min(self.part, self.batch - first_row))
+            kernels.total_loss[(self.size,)](self.changing, self.loss_tiles)
+        self.feed.end()
+
+    def _part(self, first_row: int, count: int) -> None:
+        """Compute some rows of the batch; the last of them update the weights."""
+        part = (first_row, count, self.part)
+        row_tiles = -(-count // self.tiles.rows)
+        self._forward(self.scratch, self.rows, part, training=True)
+        kernels.loss[self.size, -(-count // self.tiles.loss_rows)](
+            self.scratch,
+            self.rows,
+            self.trials,
+            self.changing,
+            *part,
+            self.loss_tiles,
+            weighted=self.weighted,
+            task=self.task,
+            loss_rows=self.tiles.loss_rows,
+            output_tile=self.tiles.outputs,
+        )
+        for tiles in reversed(self.work.backward):
+            kernels.backward[len(tiles), row_tiles](
+                tiles,
+                self.state,
+                self.scratch,
+                self.trials,
+                count,
+                self.part,
+                row_tile=self.tiles.rows,
+                depth=self.tiles.depth,
+                **self.common,
+            )
+        kernels.learn[(len(self.work.learn),)](
+            self.work.learn,
+            self.state,
+            self.scratch,
+            self.rows,
+            self.trials,
+            self.changing,
+            *part,
+            parts=self.part < self.batch,
+            depth=self.tiles.batch_depth,
+            **self.common,
+        )
+
+    def _forward(self, scratch: Any, rows: Any, part: tuple[int, int, int], *, training: bool) -> None:
+        """Compute the values of all layers, in `training` their slopes too."""
+        row_tiles = -(-part[1] // self.tiles.rows)
+        for tiles in self.work.forward:
+            kernels.forward[len(tiles), row_tiles](
+                tiles,
+                self.state,
+                scratch,
+                rows,
+                self.trials,
+                self.changing,
+                *part,
+                training=training,
+                row_tile=self.tiles.rows,
+                depth=self.tiles.depth,
+                **self.common,
+            )
+
+    def outputs(self, specs: Sequence[TrialSpec]) -> torch.Tensor:
+        """Return the outputs [T, rows, K] of the trials for the validation rows, without dropout."""
+        rows = len(self.validation.inputs)
+        outputs = self.like.new_empty(self.size, rows, specs[0].dense_architecture.outputs)
+        room = min(rows, EVALUATED)
+        values = self.like.new_empty(room * tables.units_of(specs))
+        scratch = kernels.Scratch(values, values, values)
+        with torch.cuda.device(self.like.get_device()):
+            for first_row in range(0, rows, room):
+                count = min(room, rows - first_row)
+                part = (first_row, count, room)
+                self._forward(scratch, self.validation, part, training=False)
+                _collect(values, specs, outputs[:, first_row : first_row + count])
+        return outputs
+
+
+def _scratch(size: int, like: torch.Tensor) -> Any:
+    return kernels.Scratch(like.new_empty(size), like.new_empty(size), like.new_empty(size))
+
+
+def _rows(rows: Rows, weights: torch.Tensor | None) -> Any:
+    targets = rows.targets
+    return kernels.Rows(rows.inputs, targets, rows.inputs if weights is None else weights)
+
+
+def _collect(values: torch.Tensor, specs: Sequence[TrialSpec], outputs: torch.Tensor) -> None:
+    """Copy the last layers' values of all trials to `outputs` [T, rows, K]."""
+    room = len(values) // tables.units_of(specs)
+    end = 0
+    for trial, spec in enumerate(specs):
+        sizes = spec.dense_architecture.sizes
+        end += sum(sizes[1:])
+        last = values[(end - sizes[-1]) * room : end * room].view(room, sizes[-1])
+        outputs[trial].copy_(last[: outputs.shape[1]])
+
+
+PRODUCTS = {"float32": "ieee", "tf32": "tf32", "bfloat16": "bfloat16"}  # → `tl.dot`'s word, or the type of its operands

@@ -1,0 +1,1 @@
+"""What can be checked on a GPU only."""
