@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection, StudyConfig
 from hpsearch.data.metrics import METRICS, OBJECTIVES
 from hpsearch.data.tasks import TASKS
-from hpsearch.errors import UserError, counted, shown, suggestion
+from hpsearch.errors import UserError, counted, shortened, shown, suggestion
 from hpsearch.space.starting import starting_parameters
 
 KEYS_OF_FILES = ("target", "separator", "header", "encoding")
@@ -184,7 +184,7 @@ def _distinct_findings(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
 
 def _line_of(detail: ErrorDetails) -> str:
     """Return pydantic's finding as our line: KEY: what is wrong, what is expected."""
-    section, *keys = (str(part) for part in detail["loc"][:2])
+    section, *keys = (shortened(str(part)) for part in detail["loc"][:2])
     path = ".".join((section, *keys))
     model = _section(section)
     if detail["type"] == "extra_forbidden":

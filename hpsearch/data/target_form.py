@@ -27,6 +27,7 @@ from torch import Tensor
 
 from hpsearch.data.assumptions import Assumption, option
 from hpsearch.data.cells import Array
+from hpsearch.data.plain_values import number, numbers, table
 from hpsearch.errors import UserError, shown, suggestion
 
 TRANSFORMS = ("none", "log")
@@ -60,12 +61,12 @@ class TargetForm:
     @classmethod
     def of(cls, stored: Mapping[str, Any] | None) -> "TargetForm | None":
         """Return the form that a file has, None where it has none."""
-        if not stored:
+        if stored is None:
             return None
-        low = tuple(-inf if limit is None else float(limit) for limit in stored["low"])
-        high = tuple(inf if limit is None else float(limit) for limit in stored["high"])
+        low = tuple(-inf if limit is None else number(limit) for limit in table(stored)["low"])
+        high = tuple(inf if limit is None else number(limit) for limit in stored["high"])
         shifts = stored["shifts"]
-        return cls(low, high, None if shifts is None else tuple(map(float, shifts)))
+        return cls(low, high, None if shifts is None else numbers(shifts))
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain values, no limit as None."""

@@ -176,7 +176,10 @@ def _check_column(column: Mapping[str, Any]) -> None:
 
 def _check_source(preprocessing: Mapping[str, Any]) -> None:
     """Refuse what a table's preprocessing says of how its source was read, where it is not of the kinds that it should be."""
-    reading = preprocessing.get("reading", {})
+    reading = preprocessing.get("reading")
+    reading = {} if reading is None else reading
+    if not isinstance(reading, Mapping):
+        raise ValueError(f"a reading that is {shown(reading)}")
     target = preprocessing.get("target")
     marks = [reading.get(key) for key in ("separator", "encoding", "decimal", "thousands")]
     names = [entry["name"] for entry in preprocessing.get("dropped", ())]

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hpsearch.data.plain_values import number, numbers, table
 from hpsearch.data.tasks import Task
 from hpsearch.model.intervals import HeldOutErrors
-from hpsearch.model.plain_values import number, numbers, table
 
 
 def _logit(probabilities: Tensor) -> Tensor:

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hpsearch.data.plain_values import numbers, table, whole
 from hpsearch.data.target_form import TargetForm
 from hpsearch.errors import UserError
-from hpsearch.model.plain_values import numbers, table, whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from hpsearch.data.plain_values import numbers, table, texts, whole
 from hpsearch.data.target_form import TargetForm
 from hpsearch.data.tasks import TASKS
 from hpsearch.data.transform import TRANSFORMS, check_preprocessing, check_scale
@@ -27,7 +28,6 @@ from hpsearch.errors import StorageError, UserError, shown
 from hpsearch.files import write_file
 from hpsearch.model.combination import Combination
 from hpsearch.model.models import CLASS_KINDS, Member, Model, single_member
-from hpsearch.model.plain_values import numbers, table, texts, whole
 from hpsearch.storage.folders import SINGLE, model_folder
 from hpsearch.storage.trial_writing import fixed_trial
 from hpsearch.training.layers import ACTIVATIONS

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from hpsearch.errors import shown, suggestion
+from hpsearch.errors import shortened, shown, suggestion
 from hpsearch.space import SearchSpace
 from hpsearch.space.hyperparameters import (
     COEFFICIENTS,
@@ -29,7 +29,7 @@ def read_space(raw: Mapping[str, Any]) -> tuple[SearchSpace, list[str]]:
     for key, value in entries.items():
         name = key.partition(".")[0]
         if name not in HYPERPARAMETERS:
-            problems.append(f"space.{name}: unknown key. {suggestion(name, HYPERPARAMETERS)}")
+            problems.append(f"space.{shortened(name)}: unknown key. {suggestion(name, HYPERPARAMETERS)}")
             continue
         own_problems = list(_problems(name, HYPERPARAMETERS[name], value))
         problems += [f"space.{key}{problem}" for problem in own_problems]

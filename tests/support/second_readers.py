@@ -182,6 +182,8 @@ def assert_same_targets(data: Data, cells: Sequence[Any], decimal: str = ".") ->
     targets = all_targets(data)
     if not data.classes:
         values = np.array([_number("target", cell, decimal) for cell in cells])
+        if data.target_form is not None and data.target_form.shifts is not None:  # a logarithm is learned
+            values = np.log1p(values / data.target_form.shifts[0])
         assert_same_numbers("target", targets[:, 0], values, float(data.target_mean[0]), float(data.target_scale[0]))
         return
     codes = targets.reshape(len(targets)).astype(int)

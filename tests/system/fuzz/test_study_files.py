@@ -92,6 +92,7 @@ def insert_toml(data: bytearray, draw: random.Random) -> None:
     data[place:place] = draw.choice(PIECES_OF_TOML).encode()
 
 
+DEFAULTS = [("log", False), ("step", 1), ("grid", 0), ("per_layer", False)]  # of a range
 OF_TOML = (*OF_TEXT, *[insert_toml] * 4)
 
 
@@ -108,7 +109,9 @@ def assert_says(settings: Any, given: Any, key: str) -> None:
     """Check that settings have all that a file gives, a text that is a number as this number."""
     if isinstance(given, dict) and isinstance(settings, dict):
         for name, value in given.items():
-            assert name in settings, f"{key}.{name}"
+            if name not in settings:  # a range does not say what is left at its default
+                assert (name, value) in DEFAULTS, f"{key}.{name}"
+                continue
             assert_says(settings[name], value, f"{key}.{name}")
     elif isinstance(given, list) and isinstance(settings, list):
         assert len(given) == len(settings), key
@@ -116,6 +119,8 @@ def assert_says(settings: Any, given: Any, key: str) -> None:
             assert_says(one, other, f"{key}[{number}]")
     elif isinstance(given, list) and len(given) == 1:  # a list of one is a constant
         assert_says(settings, given[0], key)
+    elif isinstance(given, dict) and given.get("low") == given.get("high", ""):  # and a range without width
+        assert_says(settings, given["low"], key)
     else:
         assert type(settings) is type(given) or not isinstance(given, bool), (key, settings, given)
         assert settings == given or settings == as_number(given), (key, settings, given)
