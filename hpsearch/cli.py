@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from hpsearch import __version__
 from hpsearch.commands import COMMANDS, SHOWN_ONLY, CommandRow
 from hpsearch.errors import HpsearchError, Stopped, UserError, masked, shortened, shown, suggestion
+from hpsearch.locales import ENGLISH, LANGUAGES, Texts, usual_language
 from hpsearch.searching.stopping import GRACE, RESUMES, ending
 
 PROGRAM = "python -m hpsearch"
@@ -46,37 +47,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parser(asked).parse_args(given)
     except UserError as error:
-        return refuse(error)
+        return refuse(error, usual_language())
+    language = getattr(options, "lang", "en")
     left = COMMANDS[options.command].stopped
     try:
         if left != SHOWN_ONLY and sys.stderr.isatty():
-            from hpsearch.locales import Texts
-
-            texts = Texts(getattr(options, "lang", "en"))
-            print(texts("screen.progress.loading"), file=sys.stderr, flush=True)  # which takes seconds
+            print(Texts(language)("screen.progress.loading"), file=sys.stderr, flush=True)  # which takes seconds
         with ending(getattr(options, "grace", GRACE), left):
             options.call(options)
     except Stopped as stopped:
-        print(f"{stopped}; to {left.again}: {_again(given)}", file=sys.stderr)
+        _say_stopped(str(stopped), left.again, given, language)
         return stopped.status
     except HpsearchError as error:
         if options.debug:
             print(masked(traceback.format_exc()), file=sys.stderr, end="")
-        return refuse(error)
+        return refuse(error, language)
     except KeyboardInterrupt:
-        sentence = "stopped at once" if left == RESUMES else left.sentence
-        print(f"{sentence}; to {left.again}: {_again(given)}", file=sys.stderr)
+        _say_stopped("stopped at once" if left == RESUMES else left.sentence, left.again, given, language)
         return 130
     return 0
 
 
-def refuse(error: HpsearchError) -> int:
+def refuse(error: HpsearchError, language: str = "en") -> int:
     """Print an error's lines and return its exit status."""
     from hpsearch.reporting.formatting import printable
 
+    texts = _known(language)
     for line in str(error).splitlines():
-        print(f"error: {printable(masked(line))}", file=sys.stderr)
+        print(texts("screen.stopped.error", error=printable(masked(texts.word(line)))), file=sys.stderr)
     return error.status
+
+
+def _say_stopped(reason: str, again: str, given: Sequence[str], language: str) -> None:
+    """Print what is left of a command that was stopped, and the command that goes on or begins again."""
+    texts = _known(language)
+    reason = texts.word(reason)
+    print(texts("screen.stopped.again", reason=reason, again=texts.word(again), command=_again(given)), file=sys.stderr)
+
+
+def _known(language: str) -> Texts:
+    """Return a language's texts, English ones where there is no such language, which is what the error is about."""
+    return Texts(language) if language in LANGUAGES else ENGLISH
 
 
 def _again(given: Sequence[str]) -> str:

@@ -430,7 +430,7 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
         """
         check_is_fitted(self)
         half = half_widths(self.model_.combination.errors, level, ())
-        return ends_of(self._predictions(X), half, self._shape)
+        return ends_of(self._predictions(X), half, self._shape, self.model_.target_form)
 
     def _numbers(self, y: Any) -> Any:
         """Return targets that are texts as the numbers that they are."""

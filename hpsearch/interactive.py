@@ -161,7 +161,7 @@ class SearchResult:
             UserError: the task is no regression, the model knows no held-out errors, or the level does not fit.
         """
         half = half_widths(self.model.combination.errors, level, self.model.classes or self.model.labels)
-        return ends_of(predict_arrays(self.model, X, _warn), half, self._shape)
+        return ends_of(predict_arrays(self.model, X, _warn), half, self._shape, self.model.target_form)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report and return the page's path: `report.html` in the folder `path`, or `path` itself if it ends in .html.
@@ -254,6 +254,8 @@ def search(
     thousands: str | None = None,
     drop_rows: Sequence[str] | None = None,
     weight: str | None = None,
+    target_range: Sequence[float] | Literal["none"] | None = None,
+    target_transform: Literal["none", "log"] | None = None,
     sample_weight: npt.ArrayLike | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
@@ -304,6 +306,9 @@ def search(
         thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".
         drop_rows: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part.
         weight: the column of X that says how much a row counts in loss and metrics, on validation and test rows too; it is no input.
+        target_range: of numbers, the lowest and the highest that are possible, [low, high]; "none" for no limit; by default found in the
+            training rows, see `hpsearch.data.target_form`.
+        target_transform: "log": networks learn the logarithm of numbers from 0, predictions are in the target's unit again.
         sample_weight: the same as a number from 0 for each row [N].
         sampler: who proposes trials, a name of `SAMPLERS`; "tpe" by default.
         pruner: who ends trials early, a name of `PRUNERS`; "median" by default.
@@ -351,6 +356,8 @@ def search(
             "thousands": thousands,
             "drop_rows": _listed(drop_rows),
             "weight": weight,
+            "target_range": _listed(target_range),
+            "target_transform": target_transform,
         },
         "space": space,
         "training": {**(training or {}), "model": build and label_of(build), "loss": loss and label_of(loss)},
@@ -392,8 +399,8 @@ def in_folder(name: str | None, study: str, reports: Path, conclude: Callable[[P
     return result
 
 
-def _listed(names: Sequence[str] | None) -> Any:
-    """Return names as a study's file has them; what is no sequence of names is refused later."""
+def _listed(names: Sequence[Any] | None) -> Any:
+    """Return a sequence as a study's file has it; what is none is refused later."""
     return list(names) if isinstance(names, list | tuple) else names
 
 

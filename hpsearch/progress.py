@@ -48,15 +48,16 @@ class SearchStatus:
 class PhaseProgress:
     """The state of one phase of a run: how many of its steps are done.
 
-    `further` counts steps of later phases that take as long each, None where later phases are of another kind; `recalled` counts the
-    steps that are done without this process, by an earlier one.
+    `further` counts steps of later phases that take as long each; `recalled` counts the steps that are done without this process, by an
+    earlier one. `left` has the seconds of all that follows where whoever reports knows them; else they are told from the steps.
     """
 
     name: str
     done: int
     total: int
-    further: int | None = None
+    further: int = 0
     recalled: int = 0
+    left: float | None = None
 
 
 class Compiler:
@@ -136,6 +137,33 @@ class Pace:
         if not count or not self._seconds:
             return 1.0
         return (total / count) / (self._seconds / (self._ended - self._first_round))
+
+
+class StepPace:
+    """How fast the steps of one phase after another are done, from which follows how long the rest takes.
+
+    It begins anew with each phase, and where something was compiled meanwhile.
+    """
+
+    def __init__(self, compiler: Compiler = COMPILER) -> None:
+        self.compiler = compiler
+        self._phase = ("", 0)
+        self._before = 0  # steps that were done when it began
+        self._began = -inf
+
+    def left(self, progress: PhaseProgress) -> float | None:
+        """Return the seconds of the steps to come, and of the `further` ones; None before `EVIDENCE` steps, and at the end of the phase."""
+        now = self.compiler.clock()
+        done = progress.done - progress.recalled
+        phase = (progress.name, progress.total)
+        if phase != self._phase or done < self._before or self.compiler.until > self._began:
+            self._phase = phase
+            self._before = done
+            self._began = now
+        since = done - self._before
+        if since < EVIDENCE or progress.done >= progress.total:
+            return None
+        return (progress.total - progress.done + progress.further) * (now - self._began) / since
 
 
 class Observer(Protocol):

@@ -9,8 +9,14 @@ os.environ["LC_ALL"] = "C.UTF-8"  # the screen is in English, whoever runs the t
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--long`: tests that draw many cases draw many more."""
+    """Add `--long`: tests that draw many cases draw many more; and the seed of those that draw with a new one."""
     parser.addoption("--long", action="store_true", help="draw many more cases in the tests that draw them")
+    parser.addoption(
+        "--fuzz-seed",
+        type=int,
+        metavar="N",
+        help="repeat the mutants of tests/system/fuzz that a run printed the seed of",
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
-from hpsearch.progress import COMPILER, Compiler, Pace, PhaseProgress, SearchStatus
+from hpsearch.progress import COMPILER, Compiler, Pace, PhaseProgress, SearchStatus, StepPace
 from hpsearch.reporting.screen import Screen
 
 
@@ -107,8 +107,8 @@ def timed_screen(monkeypatch: pytest.MonkeyPatch) -> tuple[Screen, io.StringIO, 
     """Return a screen, what it prints, and the clock by which it measures."""
     clock = Clock()
     monkeypatch.setattr(time, "monotonic", clock)
-    monkeypatch.setattr("hpsearch.reporting.screen.COMPILER", Compiler(clock))
     screen = Screen("accuracy")
+    screen._steps = StepPace(Compiler(clock))
     printed = io.StringIO()
     screen.console = Console(file=printed, width=200)
     return screen, printed, clock
@@ -120,24 +120,36 @@ def test_what_an_earlier_process_did_says_nothing_about_the_pace(monkeypatch: py
     for done, recalled in ((0, 0), (91, 90), (92, 90), (93, 90)):
         screen.phase(PhaseProgress("part", done, 100, recalled=recalled))
         clock.now += 10.0
-    assert printed.getvalue().splitlines()[-1] == "part: 93/100, 1 min 10 s left of this stage"
+    assert printed.getvalue().splitlines()[-1] == "part: 93/100, 1 min 10 s left in all"
 
 
 def test_a_phase_has_its_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """After three steps a phase says how long it still takes, with the later steps that are like its own; each phase begins anew."""
     screen, printed, clock = timed_screen(monkeypatch)
-    for further in (None, 10):
+    for further in (0, 10):
         for done in (0, 2, 3, 5):
             screen.phase(PhaseProgress(f"part {further}", done, 5, further))
             clock.now += 10.0
     lines = printed.getvalue().splitlines()
     assert lines == [
-        "part None: 0/5",
-        "part None: 2/5",
-        "part None: 3/5, 13 s left of this stage",
-        "part None: 5/5",
+        "part 0: 0/5",
+        "part 0: 2/5",
+        "part 0: 3/5, 13 s left in all",
+        "part 0: 5/5",
         "part 10: 0/5",
         "part 10: 2/5",
         "part 10: 3/5, 1 min 20 s left in all",
         "part 10: 5/5",
+    ]
+
+
+def test_a_time_that_is_known_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a comparison knows of the time left is shown as it is, at the end of a stage too; where nothing is left, nothing is said."""
+    screen, printed, _ = timed_screen(monkeypatch)
+    for done, left in ((0, 200.0), (5, 120.0), (6, 0.0)):
+        screen.phase(PhaseProgress("part", done, max(5, done), left=left))
+    assert printed.getvalue().splitlines() == [
+        "part: 0/5, 3 min 20 s left in all",
+        "part: 5/5, 2 min left in all",
+        "part: 6/6",
     ]

@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.commands.options import (
@@ -60,7 +61,9 @@ def call(options: argparse.Namespace) -> None:
         engine = prepare_engine(config, run_options, data)
         _show_space(screen, config)
         slots = max_concurrency(config, run_options, data)
-        _show_estimate(screen, config, estimate(config, data, engine, slots))
+        in_workers = run_options.devices is not None or run_options.ray is not None
+        clock = perf_counter if in_workers else None
+        _show_estimate(screen, config, estimate(config, data, engine, slots, process_time(), clock))
     screen.command("to run it", _command(options))
 
 
@@ -124,36 +127,37 @@ def _show_space(screen: "Screen", config: "StudyConfig") -> None:
 def _show_estimate(screen: "Screen", config: "StudyConfig", estimated: "StudyCost") -> None:
     texts = screen.texts
     screen.row("network", texts("screen.check.network", parameters=texts.count("parameter", estimated.largest)))
-    networks = texts("screen.check.networks", amount=f"{estimated.networks / MEBI:,.0f}")
-    screen.row("memory", f"{_memory(estimated, config, texts)}; {networks}")
-    time = texts(
-        "screen.check.time",
-        time=_range(estimated.seconds, texts),
-        trials=texts.count("trial", config.search.trials),
-        workers=estimated.workers,
-        probed=estimated.probed,
-        each=f"{estimated.trial:.2g}",
-        confirming=_range(estimated.confirming, texts),
-    )
-    screen.row("time", time)
+    screen.row("memory", _memory(estimated, config, texts))
+    screen.row("time", _time(estimated, config, texts))
 
 
 def _memory(estimated: "StudyCost", config: "StudyConfig", texts: "Texts") -> str:
-    """Return the memory of this process, where it is known, and of the data in it."""
-    values = {"data": f"{estimated.data / MEBI:,.1f}", "precision": config.training.precision}
-    if estimated.used is None:
+    """Return the memory of the run, where it is known, and what it is made of."""
+    values = {
+        "data": f"{estimated.data / MEBI:,.1f}",
+        "precision": config.training.precision,
+        "networks": f"{estimated.networks / MEBI:,.0f}",
+    }
+    if estimated.used is None or estimated.memory is None:
         return texts("screen.check.memory_of_data", **values)
-    return texts("screen.check.memory", used=f"{estimated.used / MEBI:,.0f}", **values)
+    used = f"{estimated.used / MEBI:,.0f}"
+    return texts("screen.check.memory", memory=f"{estimated.memory / MEBI:,.0f}", used=used, **values)
 
 
-def _range(seconds: tuple[float, float], texts: "Texts") -> str:
+def _time(estimated: "StudyCost", config: "StudyConfig", texts: "Texts") -> str:
     from hpsearch.reporting.formatting import duration
 
-    least = duration(seconds[0])
-    most = duration(seconds[1])
-    if least == most:
-        return texts("screen.check.about", time=most)
-    return texts.interval(least, most)
+    return texts(
+        "screen.check.time",
+        time=duration(estimated.time),
+        seconds=duration(estimated.seconds),
+        trials=texts.count("trial", config.search.trials),
+        further=texts.count("run", estimated.further),
+        workers=estimated.workers,
+        probed=estimated.probed,
+        each=f"{estimated.trial:.2g}",
+        most=duration(estimated.most),
+    )
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -26,7 +26,7 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--name", help="the comparison's name and folder (default: the file's name)")
     command.add_argument("--batch-sizes", metavar="LIST", help="the regimes, e.g. 1,32,full")
-    command.add_argument("--target", type=float, metavar="X", help="the validation metric to be passed")
+    command.add_argument("--target", metavar="X", help="the validation metric to be passed")
     command.add_argument("--trials", type=int, metavar="N", help="settings tried at each batch size")
     command.add_argument("--seeds", type=int, metavar="N", help="fresh seeds on which each winner is trained again")
     command.add_argument("--seed", type=int, metavar="N", help="seed of everything random")

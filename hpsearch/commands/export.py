@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_model, add_reports, check_output, own_build
+from hpsearch.commands.options import add_language, add_model, add_reports, check_output, own_build
 from hpsearch.commands.recorded import show_model
 from hpsearch.errors import look_up
 from hpsearch.storage.folders import folder_of
@@ -23,16 +23,19 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", default="onnx", metavar="NAME", help=HELP)
     command.add_argument("-o", "--output", metavar="FILE", help="the file (default: the study's name, in this folder)")
     command.add_argument("--force", action="store_true", help="overwrite the file where it is there")
+    add_language(command)
     add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
     """Write the file, and print how far its answers are from torch's."""
+    from hpsearch.locales import Texts
     from hpsearch.model.exporting import FORMATS, check_place, export
     from hpsearch.model.saved import load_named_model
     from hpsearch.reporting.formatting import short
     from hpsearch.reporting.screen import Screen
 
+    texts = Texts(options.lang)
     row = look_up(FORMATS, options.format, "format")
     folder = folder_of(options.study, Path(options.reports))
     name = folder.resolve().name
@@ -44,13 +47,12 @@ def call(options: argparse.Namespace) -> None:
         check_output(path.with_suffix(suffix), f"model{row.suffix}", force=options.force)
     model = load_named_model(options.study, Path(options.reports), options.model, own_build(options))
     exported = export(model, options.format, path)
-    screen = Screen("")
-    show_model(screen, "export", f"{exported.path} ({exported.path.stat().st_size:,} bytes):", model)
-    unit = "standard deviations of the target"
-    if model.classes:
-        unit = "of a probability"
-    difference = f"{short(exported.difference)} {unit}"
-    screen.row("check", f"largest difference from torch {difference}, over {exported.rows:,} made rows")
+    screen = Screen("", texts)
+    size = f"{exported.path.stat().st_size:,}"
+    show_model(screen, "export", texts("screen.export.line", path=exported.path, size=size), model)
+    kind = "probability" if model.classes else "target"
+    difference = short(exported.difference)
+    screen.row("check", texts(f"screen.export.check_{kind}", difference=difference, rows=f"{exported.rows:,}"))
     if exported.signature:
         _show_signature(screen, exported.signature)
 
@@ -60,5 +62,5 @@ def _show_signature(screen: "Screen", signature: "Signature") -> None:
     from hpsearch.model.signature import lines
 
     for head, ports in (("inputs", signature.inputs), ("outputs", signature.outputs)):
-        for number, line in enumerate(lines(ports, LISTED)):
+        for number, line in enumerate(lines(ports, LISTED, screen.texts.word)):
             screen.row("" if number else head, line)

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from hpsearch.commands.options import add_reading, check_output, overrides
+from hpsearch.commands.options import add_language, add_reading, check_output, overrides
 from hpsearch.errors import UserError
 from hpsearch.files import write_file
 
@@ -27,6 +27,7 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("-o", "--output", metavar="FILE", help="the file (default: the name of the data, .toml)")
     command.add_argument("--force", action="store_true", help="write it although there is such a file")
+    add_language(command)
     add_reading(command.add_argument_group("how the file is written (default: found in it)"))
 
 
@@ -36,9 +37,11 @@ def call(options: argparse.Namespace) -> None:
     check_output(output, "study.toml", force=options.force)
     from hpsearch.config import find_study, read_config
     from hpsearch.config.template import study_text
+    from hpsearch.locales import Texts
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.run_options import RunOptions, prepare_data
 
+    texts = Texts(options.lang)
     given = overrides(options)
     if strange := [key for key, _ in given if not key.startswith("data.")]:
         raise UserError(f"--set {strange[0]}: init takes settings of [data] alone. Write others into the file.")
@@ -49,7 +52,7 @@ def call(options: argparse.Namespace) -> None:
         words += ["--target", options.target]
     settings = _data_settings(given, config.data.target)
     write_file(output, study_text(str(output), settings, data.summary, shlex.join(words)))
-    screen = Screen(data.metric.name)
+    screen = Screen(data.metric.name, texts)
     screen.introduce_data(data.summary)
     screen.row("written", output)
     screen.command("next", shlex.join(["python", "-m", "hpsearch", "run", str(output)]))

@@ -30,14 +30,15 @@ def call(options: argparse.Namespace) -> None:
 
     reports = Path(options.reports)
     folder = study_folder(options.study, reports)
-    page = folder / Texts(options.lang).page_name
+    texts = Texts(options.lang)
+    page = folder / texts.page_name
     if _is_due(folder, page):
         _, page = write_page(url_of(options.study, reports), None, folder, options.lang)
-    print(f"report {page}")
+    print(f"{texts('screen.head.report')} {page}")
     if options.no_browser:
         return
     if not webbrowser.open(page.absolute().as_uri()):
-        print("no browser was found: open the file in one")
+        print(texts("screen.next.no_browser"))
 
 
 def _is_due(folder: Path, page: Path) -> bool:

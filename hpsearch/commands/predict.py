@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
@@ -85,7 +86,7 @@ def call(options: argparse.Namespace) -> None:
     device = choose_device(options.device)
     own_metric = own_metric_of(options)
     model = load_named_model(options.study, Path(options.reports), options.model, own_build(options))
-    half_widths = _half_widths(model, options.interval)
+    intervals = _intervals(model, options.interval)
     rows = read_rows(model, source, _read_options(options))
     screen = Screen("", texts, stderr=options.output == "-")
     for notice in rows.notices:
@@ -98,7 +99,7 @@ def call(options: argparse.Namespace) -> None:
     elif not options.no_id:
         kept = _naming_column(rows, source)
     with _open_output(options.output) as file:
-        predictions = list(_write(model, rows, file, str(device), kept, half_widths))
+        predictions = list(_write(model, rows, file, str(device), kept, intervals))
     _show_result(screen, model, rows, predictions, own_metric)
     if options.output != "-":
         screen.row("written", options.output)
@@ -128,17 +129,18 @@ def _check_output(output: str, source: Path, force: bool) -> None:
     check_output(path, "predictions.csv", force=force)
 
 
-def _half_widths(model: "Model", level: float | None) -> list[float]:
-    """Return half the width of each predicted number's interval, none where none is asked for.
+def _intervals(model: "Model", level: float | None) -> Callable[[Any], Any] | None:
+    """Return what gives predicted numbers [n, K] their intervals [n, K, 2], None where none is asked for.
 
     Raises:
         UserError: the model's predictions have none, or none of this level.
     """
     if level is None:
-        return []
-    from hpsearch.model.intervals import half_widths
+        return None
+    from hpsearch.model.intervals import ends_of, half_widths
 
-    return half_widths(model.combination.errors, level, model.classes or model.labels)
+    half = half_widths(model.combination.errors, level, model.classes or model.labels)
+    return partial(ends_of, half=half, shape=(len(half),), form=model.target_form)
 
 
 def _kept_columns(rows: "NewRows", asked: Sequence[str]) -> Mapping[str, Any]:
@@ -181,7 +183,7 @@ def _write(
     file: BinaryIO,
     device: str,
     kept: Mapping[str, Any],
-    half_widths: Sequence[float],
+    intervals: Callable[[Any], Any] | None,
 ) -> "Iterator[Tensor]":
     """Write the predictions, and yield them where the rows have targets."""
     from hpsearch.data.predictions_csv import write_predictions
@@ -191,7 +193,7 @@ def _write(
     cells = [label if numbers else inert(label) for label in model.classes]
     columns = len(model.classes) or len(model.target_mean)
     chunks = predict_rows(model, rows, device)
-    for chunk in write_predictions(file, model.classes, cells, columns, chunks, kept, model.labels, half_widths):
+    for chunk in write_predictions(file, model.classes, cells, columns, chunks, kept, model.labels, intervals):
         if rows.targets is not None:
             yield chunk
 

@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_reports, add_retraining, add_take_over
+from hpsearch.commands.options import add_language, add_reports, add_retraining, add_take_over
 from hpsearch.commands.recorded import read_search, recorded_study, show_changed_code, url_of, write_page
-from hpsearch.errors import counted, rows_text
 from hpsearch.files import make_folder
 
 if TYPE_CHECKING:
@@ -18,17 +17,20 @@ def add(command: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_retraining(command)
     add_take_over(command)
+    add_language(command)
     add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
     """Train, score the test rows once more, and write `refit.safetensors`, `refit.json` and the report again."""
+    from hpsearch.locales import Texts
     from hpsearch.model import save_model
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.networks import best_trial, count_scoring, refit_best
     from hpsearch.searching.replay import engine_of
     from hpsearch.searching.run_options import RunOptions, prepare_data
 
+    texts = Texts(options.lang)
     record, folder = read_search(options)
     best_trial(record)  # raises before anything is loaded if there is none
     run_options = RunOptions(
@@ -36,7 +38,7 @@ def call(options: argparse.Namespace) -> None:
     )
     study = recorded_study(record, options)
     full = prepare_data(study.config, run_options, full=True)
-    screen = Screen(full.metric.name)
+    screen = Screen(full.metric.name, texts)
     show_changed_code(screen, options, record)
     engine = engine_of(study.config, options.engine, full)
     refitted = refit_best(record, study.config, study.data, full, engine)
@@ -44,7 +46,9 @@ def call(options: argparse.Namespace) -> None:
     save_model(folder, "refit", refitted.model)
     _show_result(screen, refitted, uses)
     screen.row("model", folder / "refit.safetensors")
-    _, page = write_page(run_options.storage, record.name, folder)  # it says how often the test rows were used
+    _, page = write_page(
+        run_options.storage, record.name, folder, options.lang
+    )  # it says how often the test rows were used
     screen.row("report", page)
 
 
@@ -57,15 +61,22 @@ def _show_result(screen: "Screen", refitted: "Refitted", uses: int) -> None:
     spec = run.spec
     metrics = refitted.model.metrics
     test = metrics["test"]
-    rows = f"{rows_text(metrics['rows'])}, training and validation"
-    passes = f"{run.passes:.4g} passes as at its best evaluation"
-    rate = f"{counted(run.updates, 'update')}, {spec.schedule} learning rate over them"
-    screen.row("refit", f"trial {spec.number} on {rows}: {passes}, {rate}")
+    texts = screen.texts
+    line = texts(
+        "screen.refit.line",
+        trial=spec.number,
+        rows=texts.count("row", metrics["rows"]),
+        passes=f"{run.passes:.4g}",
+        updates=texts.count("update", run.updates),
+        schedule=spec.schedule,
+    )
+    screen.row("refit", line)
     if not test:
-        screen.row("test", "no rows were held out")
+        screen.row("test", texts("screen.refit.untested"))
         return
-    metric = MetricFormat.named(test["metric"], maximize=True)
+    metric = MetricFormat.named(test["metric"], maximize=True, texts=texts)
     ends = metric.between(test["low"], test["high"])
     score = metric.named_text(test["value"])
-    screen.row("test", f"{score} (95 % interval {ends}, {rows_text(test['rows'])})")
-    screen.row("", uses_of_test_rows(uses))
+    rows = texts.count("row", test["rows"])
+    screen.row("test", texts("screen.refit.test", score=score, interval=ends, rows=rows))
+    screen.row("", uses_of_test_rows(uses, texts))

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.commands.options import add_reports, add_retraining
+from hpsearch.commands.options import add_language, add_reports, add_retraining
 from hpsearch.commands.recorded import read_search, recorded_study, show_changed_code
-from hpsearch.errors import HpsearchError, counted
+from hpsearch.errors import HpsearchError
 from hpsearch.files import make_folder
 
 if TYPE_CHECKING:
@@ -22,23 +22,25 @@ def add(command: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_retraining(command)
     command.add_argument("trial", type=int, metavar="TRIAL", help="the trial's number")
+    add_language(command)
     add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
     """Train the trial again, say how far it is from its record, and write `trial-N.safetensors` and `trial-N.json`."""
+    from hpsearch.locales import Texts
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.replay import DIFFERS, engine_of, find_trial, model_again, replay
 
+    texts = Texts(options.lang)
     record, folder = read_search(options)
     trial = find_trial(record, options.trial)
     study = recorded_study(record, options)
-    screen = Screen(study.data.metric.name)
+    screen = Screen(study.data.metric.name, texts)
     device = study.data.training.inputs.device
-    name = f"trial {options.trial}"
-    if trial.number != options.trial:
-        name += f", which took over trial {trial.number},"
-    screen.row("replay", f"{name} on {device}")
+    key = "line" if trial.number == options.trial else "repeated"
+    line = texts(f"screen.replay.{key}", trial=options.trial, first=trial.number, device=device)
+    screen.row("replay", line)
     show_changed_code(screen, options, record)
 
     def engine_for(data: "Data") -> "Engine":
@@ -58,14 +60,14 @@ def _save(screen: "Screen", folder: Path, name: str, model: "Model | None", outc
     """Write the model and say what its network trained on, or that there is none."""
     from hpsearch.model import save_model
 
+    texts = screen.texts
     if model is None:
-        screen.row("model", f"none is kept: a trial that ended as {outcome} leaves no network")
+        screen.row("model", texts("screen.replay.no_model", outcome=texts.word(outcome)))
         return
     figures = model.metrics
     if "passes" in figures:
-        rows = f"on all {figures['rows']:,} rows but the test rows"
-        passes = f"for the {figures['passes']:.4g} passes that served the folds best"
-        screen.row("network", f"trained once more, as the search's last one is: {rows}, {passes}")
+        rows = texts.count("row", figures["rows"])
+        screen.row("network", texts("screen.replay.network", rows=rows, passes=f"{figures['passes']:.4g}"))
     save_model(make_folder(folder), name, model)
     screen.row("model", folder / f"{name}.safetensors")
 
@@ -76,18 +78,20 @@ def _show_result(screen: "Screen", trial: "TrialRecord", replayed: "Replayed") -
     from hpsearch.searching.replay import COLUMNS
 
     run = replayed.run
-    names = [name.replace("_", " ") for name in COLUMNS]
-    outcome = str(run.outcome)
+    texts = screen.texts
+    names = [texts.word(name.replace("_", " ")) for name in COLUMNS]
+    outcome = texts.word(str(run.outcome))
     if run.value is not None:
-        score = MetricFormat.named(screen.metric, maximize=True).named_text(run.value)
-        outcome += f", {score} at evaluation {run.best}"
+        score = MetricFormat.named(screen.metric, maximize=True, texts=texts).named_text(run.value)
+        outcome += texts("screen.replay.value", score=score, evaluation=run.best)
     if run.outcome != trial.outcome:
-        outcome += f"; recorded: {trial.outcome}"
+        outcome += texts("screen.replay.recorded", outcome=texts.word(trial.outcome))
     screen.row("outcome", outcome)
-    screen.row("history", f"{replayed.verdict} over {counted(replayed.evaluations, 'evaluation')}")
+    evaluations = texts.count("evaluation", replayed.evaluations)
+    screen.row("history", texts("screen.replay.history", verdict=texts.word(replayed.verdict), evaluations=evaluations))
     for head, gaps in (("gap", replayed.gaps), ("control", replayed.control)):
         if gaps is not None and (any(gaps) or replayed.control is not None):
             largest = [f"{name} {short(gap)}" for name, gap in zip(names, gaps, strict=True)]
-            screen.row(head, f"at most {', '.join(largest)}")
+            screen.row(head, texts("screen.replay.gaps", gaps=", ".join(largest)))
     if replayed.control is not None:
-        screen.row("", "control: the same trial, its learning rate one rounding larger")
+        screen.row("", texts("screen.replay.control"))

@@ -40,7 +40,7 @@ def call(options: argparse.Namespace) -> None:
     """Make the report: of one study in a folder that is its alone, of several as one page."""
     from hpsearch.locales import Texts
 
-    Texts(options.lang)
+    texts = Texts(options.lang)
     output = _output(options)
     reports = Path(options.reports)
     sources = [(source, name) for source in options.sources for name in options.study or [None]]
@@ -56,7 +56,7 @@ def call(options: argparse.Namespace) -> None:
         page = output
     else:
         page = _in_folder(options.sources[0], records[0], options)
-    print(f"report {page}")
+    print(f"{texts('screen.head.report')} {page}")
 
 
 def _in_folder(source: str, record: StudyRecord | ComparisonRecord, options: argparse.Namespace) -> Path:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from hpsearch.commands.options import add_device, add_own_code, add_recorded_reading, add_reports
+from hpsearch.commands.options import add_device, add_language, add_own_code, add_recorded_reading, add_reports
 from hpsearch.commands.recorded import read_record, recorded_study, show_changed_code
 from hpsearch.errors import HpsearchError, UserError
 from hpsearch.storage import ComparisonRecord
@@ -20,15 +20,18 @@ def add(command: argparse.ArgumentParser) -> None:
     add_own_code(command)
     add_recorded_reading(command)
     add_device(command)
+    add_language(command)
     add_reports(command)
 
 
 def call(options: argparse.Namespace) -> None:
     """Train recorded trials again and print how far they are apart."""
+    from hpsearch.locales import Texts
     from hpsearch.reporting.screen import Screen
     from hpsearch.searching.replay import choose_trials, verify
     from hpsearch.training import engine_name
 
+    texts = Texts(options.lang)
     record = read_record(options.study, options.name, Path(options.reports))
     if isinstance(record, ComparisonRecord):
         raise UserError(f"'{record.name}' is a comparison, whose parts have no trials to verify. Give a search's name.")
@@ -36,7 +39,7 @@ def call(options: argparse.Namespace) -> None:
     engine_name(options.engine)
     engine = options.engine if options.float64 else None
     study = recorded_study(record, options, engine)
-    screen = Screen(study.data.metric.name)
+    screen = Screen(study.data.metric.name, texts)
     screen.introduce_verification(record, len(trials), str(study.data.training.inputs.device))
     show_changed_code(screen, options, record)
     done = []

@@ -1,9 +1,10 @@
 """What every stage of a comparison works with, and how several trial sources are fed to its one engine."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hpsearch.comparison.forecast import RunPace
 from hpsearch.config import CompareSection, StudyConfig
 from hpsearch.data.dataset import Data
 from hpsearch.progress import Observer, PhaseProgress
@@ -13,7 +14,7 @@ from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, TrialSource
 from hpsearch.training.folds import batch_size_on
-from hpsearch.trial import Direction, TrainingRun, TrialSpec
+from hpsearch.trial import Direction, Outcome, TrainingRun, TrialSpec
 
 CURVE_LENGTH = 100_000  # evaluations of a stored learning curve: all, since the time to a target is read from them
 STRIDE = 1_000_000  # more trials than a source has: engine's number = source · STRIDE + trial
@@ -28,6 +29,7 @@ class ComparisonContext:
     engine: Engine
     writer: StudyWriter
     observer: Observer
+    pace: RunPace = field(default_factory=RunPace)
     stopping: bool = False
 
     @property
@@ -68,15 +70,21 @@ class ComparisonContext:
 class RoundRobinSource:
     """Several sources as one (a `TrialSource`): trial k of each, then trial k + 1 of each; runs end at `target` where there is one.
 
-    `stops` says when to stop, `on_finish` is called after each run.
+    `stops` says when to stop, `on_begin` gets the number and the source of each trial that is taken, `on_finish` gets each run.
     """
 
     def __init__(
-        self, sources: Sequence[TrialSource], stops: Stoppable, target: float | None, on_finish: Callable[[], None]
+        self,
+        sources: Sequence[TrialSource],
+        stops: Stoppable,
+        target: float | None = None,
+        on_begin: Callable[[int, int], None] = lambda number, source: None,
+        on_finish: Callable[[TrainingRun], None] = lambda run: None,
     ) -> None:
         self.sources = sources
         self.stops = stops
         self.target = target
+        self.on_begin = on_begin
         self.on_finish = on_finish
         self.next = 0
 
@@ -94,7 +102,10 @@ class RoundRobinSource:
             self.next = (index + 1) % len(self.sources)
             specs = self.sources[index].take(1)
             empty = 0 if specs else empty + 1
-            taken += [replace(spec, number=index * STRIDE + spec.number, target=self.target) for spec in specs]
+            for spec in specs:
+                number = index * STRIDE + spec.number
+                self.on_begin(number, index)
+                taken.append(replace(spec, number=number, target=self.target))
         return taken
 
     def prune(self, number: int, evaluation: int, metric: float) -> bool:
@@ -111,19 +122,26 @@ class RoundRobinSource:
         """Hand a run to its own source (see `TrialSource`)."""
         index, own = divmod(run.number, STRIDE)
         self.sources[index].finish(replace(run, number=own))
-        self.on_finish()
+        self.on_finish(run)
 
 
 def train_together(
     context: ComparisonContext,
+    arms: Sequence[str],
     sources: Sequence[TrialSource],
     target: float | None,
     progress: Callable[[], PhaseProgress],
 ) -> None:
-    """Train what several sources ask for, in turn, on the one engine."""
+    """Train what several sources, each of one of the `arms`, ask for, in turn, on the one engine."""
+    pace = context.pace
+    pace.begin_stage(arms)
 
-    def show() -> None:
+    def begin(number: int, source: int) -> None:
+        pace.begin(number, arms[source])
+
+    def finish(run: TrainingRun) -> None:
+        pace.end(run.number, whole=run.outcome is not Outcome.DIVERGED)
         context.observer.phase(progress())
 
-    context.engine.run(RoundRobinSource(sources, context, target, show))
-    show()
+    context.engine.run(RoundRobinSource(sources, context, target, begin, finish))
+    context.observer.phase(progress())

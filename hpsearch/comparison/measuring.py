@@ -8,6 +8,7 @@ from typing import Any
 
 from hpsearch.comparison.arms import reached
 from hpsearch.comparison.context import ComparisonContext
+from hpsearch.comparison.forecast import MEASURING
 from hpsearch.comparison.instrumentation import measure_run, plan_measurements
 from hpsearch.comparison.measurements.state import State, mean_loss
 from hpsearch.comparison.replicates import Winner
@@ -19,7 +20,6 @@ from hpsearch.training.network import DNN
 from hpsearch.trial import Direction, History, TrialSpec
 
 REFERENCE = 32  # the batch size nearest to it is where batches of all sizes are drawn
-MEASURING = "measuring runs update by update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,9 @@ def measure(context: ComparisonContext, winners: Sequence[Winner], target: float
         drawn_sizes = sizes if job.batch_size == reference else ()
         return measure_run(job.spec, own, plan, drawn_sizes, lambda: context.stopping)
 
-    todo = [job for job in jobs if not job.done]
+    todo = sorted(
+        (job for job in jobs if not job.done), key=lambda job: job.spec.number
+    )  # a run of each batch size in turn
     done = len(jobs) - len(todo)
     context.observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
     with one_thread(data), ThreadPoolExecutor(worker_threads(data), initializer=begin_worker, initargs=(data,)) as pool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from hpsearch.comparison.arms import LATE, SEEDS, Arm, ArmPlan, cut, reached
 from hpsearch.comparison.context import ComparisonContext, train_together
+from hpsearch.comparison.forecast import REFINING
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search, previous_run
 from hpsearch.searching.specifications import recorded_specification, replicate
@@ -30,7 +31,6 @@ STEP = sqrt(2)  # between two learning rates of a grid
 STEPS = 2  # on either side, and beyond an end
 EXTENSIONS = 2
 DIGITS = 4  # of a learning rate
-PHASE = "tuning around the best settings"
 
 Identity = tuple[tuple[str, Any], ...]  # the parameters of a run, its seed among them
 
@@ -255,10 +255,11 @@ def _train(context: ComparisonContext, refinements: Sequence[ArmRefinement], tar
     """Train what is missing."""
     train_together(
         context,
+        [refinement.arm.name for refinement in refinements],
         [refinement.source() for refinement in refinements],
         target if context.compare.tune_until == "target" else None,
         lambda: PhaseProgress(
-            PHASE,
+            REFINING,
             sum(refinement.done for refinement in refinements),
             sum(refinement.total for refinement in refinements),
         ),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hpsearch.comparison.arms import SEEDS, Arm, ArmPlan
 from hpsearch.comparison.context import ComparisonContext, train_together
+from hpsearch.comparison.forecast import REPLICATES
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
@@ -73,19 +74,22 @@ def train_replicates(
     compare = context.compare
     fastest_winners: list[Winner] = []
     replicates: list[WinnerReplicates] = []
+    names: list[str] = []  # of their arms
     for arm, search in zip(arms, searches, strict=True):
         for (number, rate), is_fastest in ArmPlan(**plan["arms"][arm.name]).winners().items():
             winner = _open_winner(context, arm, search, number, rate)
             replicates.append(WinnerReplicates(winner, context))
+            names.append(arm.name)
             if is_fastest:
                 fastest_winners.append(winner)
     target = plan["target"] if compare.train_until == "target" else None
     train_together(
         context,
+        names,
         [winner.source for winner in replicates],
         target,
         lambda: PhaseProgress(
-            "training the winners on fresh seeds",
+            REPLICATES,
             sum(winner.done for winner in replicates),
             len(replicates) * compare.seeds,
         ),

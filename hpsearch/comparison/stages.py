@@ -9,6 +9,7 @@ from optuna.trial import FixedTrial
 
 from hpsearch.comparison.arms import LAG, LATE, Arm, ArmPlan, best, common_target, cut, fastest, reached
 from hpsearch.comparison.context import ComparisonContext, train_together
+from hpsearch.comparison.forecast import TUNING, UPDATES
 from hpsearch.data.dataset import Data
 from hpsearch.errors import SearchFailed
 from hpsearch.model.models import versions
@@ -40,7 +41,7 @@ def set_budgets(context: ComparisonContext, arms: list[Arm]) -> list[Arm]:
         return arms
     updates = context.writer.read_attribute("updates")
     for number, arm in enumerate(arms):
-        context.observer.phase(PhaseProgress("timing updates", number, len(arms)))
+        context.observer.phase(PhaseProgress(UPDATES, number, len(arms)))
         if arm.name not in updates:
             updates[arm.name] = updates_in(seconds, arm, context.data, context.engine)
     context.writer.write_attribute("updates", updates)
@@ -79,14 +80,15 @@ def tune(context: ComparisonContext, arms: list[Arm]) -> list[Search]:
     if target is not None:
         for search in searches:
             search.specify = capped(search, target, context.direction)
-    train_together(context, searches, target, lambda: _tuning(searches, total))
+    names = [arm.name for arm in arms]
+    train_together(context, names, searches, target, lambda: _tuning(searches, total))
     return searches
 
 
 def _tuning(searches: Sequence[Search], total: int) -> PhaseProgress:
     states = [search.status for search in searches]
     recalled = sum(state.done - state.trained for state in states)
-    return PhaseProgress("tuning", sum(state.done for state in states), total, recalled=recalled)
+    return PhaseProgress(TUNING, sum(state.done for state in states), total, recalled=recalled)
 
 
 def capped(search: Search, target: float, direction: Direction) -> Specify:

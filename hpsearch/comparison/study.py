@@ -9,6 +9,7 @@ from hpsearch.comparison.arms import Arm, make_arms
 from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.escape import TESTS, is_kept, run_all, sized
 from hpsearch.comparison.escape.cells import Halted
+from hpsearch.comparison.forecast import PATHS, Forecast, comparison_stages, escape_phase, escape_stages
 from hpsearch.comparison.measurements.descent import two_weights
 from hpsearch.comparison.measuring import measure
 from hpsearch.comparison.refinement import refine
@@ -30,8 +31,6 @@ from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine
 
 PROTOCOL = ("refine", "divisions")  # settings that a comparison keeps as it was begun
-PATHS = "comparing paths"
-ESCAPES = "testing the escape from minima"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,10 @@ def run_comparison(comparison: OpenComparison, engine: Engine, observer: Observe
         SearchFailed: no trial of any batch size gave a usable network.
         Stopped: a signal ended it; every finished trial is stored.
     """
-    context = ComparisonContext(comparison.config, comparison.data, engine, comparison.writer, observer)
+    config = comparison.config
+    context = ComparisonContext(config, comparison.data, engine, comparison.writer, observer)
+    stages = comparison_stages(context.compare, config.minima, comparison.arms, comparison.data, context.pace)
+    context.observer = Forecast(observer, stages, context.pace)
     with stopping(context, observer) as status:
         for _ in _stages(context, comparison.arms):
             context.writer.flush()
@@ -151,7 +153,7 @@ def _test_escapes(
     numbers = {name: number for number, name in enumerate(TESTS, start=1)}
 
     def show(name: str, done: int, total: int) -> None:
-        observer.phase(PhaseProgress(f"{ESCAPES}, test {numbers[name]} of {len(TESTS)}", done, total))
+        observer.phase(PhaseProgress(escape_phase(numbers[name]), done, total))
 
     def keep(results: Mapping[str, Any]) -> None:
         writer.write_attribute("minima", {**results, "asked": minima.model_dump()})
@@ -166,4 +168,4 @@ def run_minima(config: MinimaConfig, run_options: RunOptions, observer: Observer
         UserError, StorageError: it cannot start.
     """
     with open_writer(run_options, Fingerprint(config.study.name, ("minimize",), config.settings(), {})) as writer:
-        _test_escapes(writer, config.minima, observer)
+        _test_escapes(writer, config.minima, Forecast(observer, escape_stages(config.minima)))

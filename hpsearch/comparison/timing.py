@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.comparison.context import ComparisonContext
+from hpsearch.comparison.forecast import TIMING
 from hpsearch.comparison.replicates import Winner
 from hpsearch.progress import PhaseProgress
 from hpsearch.training.devices import one_thread
 from hpsearch.training.engines import engine_for
 from hpsearch.training.reference import ReferenceTrial
 
-TIMING = "timing the plain loop"
 REPEATS = 5  # of each batch size
 REPEAT_SECONDS = 0.2  # of one, at least an update
 WARM_UP = 3  # updates

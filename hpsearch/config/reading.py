@@ -15,6 +15,7 @@ from hpsearch.data.loaders.datasets import DATASETS
 from hpsearch.data.options import COLUMN_SETTING
 from hpsearch.errors import UserError, shown, suggestion
 from hpsearch.space import HYPERPARAMETERS, SearchSpace
+from hpsearch.space.hyperparameters import as_number
 from hpsearch.space.reading import narrowed, read_space
 from hpsearch.space.starting import starting_parameters
 
@@ -179,7 +180,7 @@ def _plain(value: Any, depth: int = DEEPEST) -> Any:
 def parse_value(text: str) -> Any:
     """Return the value of a `--set KEY=VALUE`: TOML where it is TOML, else the text itself."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return tomllib.loads(f"value = {text}", parse_float=as_number)["value"]
     except (ValueError, RecursionError):
         return text
 
@@ -194,7 +195,7 @@ def parse(path: Path) -> dict[str, Any]:
         size = path.stat().st_size
         if size > LARGEST_FILE:
             raise UserError(f"{path}: {size:,} bytes are too many for a study's file. Is this the right file?")
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"), parse_float=as_number)
     except UserError:  # a ValueError too, which the last but one would wrap
         raise
     except tomllib.TOMLDecodeError as error:

@@ -113,7 +113,8 @@ class DataSection(Section):
     besides the usual; `size` is the side of images in pixels. `validation` = "given": the source's own validation rows, "last:5000": the
     last ones; `parts` says what sub-folders of images are, `background` what transparent images are laid over. Several columns may be
     the `target`. `drop_rows` drops rows without a target, and those of classes that are too rare to be in every part. The column `weight`
-    says how much a row counts in loss and metrics.
+    says how much a row counts in loss and metrics. Of numbers, `target_transform` is what networks learn in their place, `target_range`
+    the lowest and the highest that are possible.
     """
 
     name: Name | None = None
@@ -131,6 +132,8 @@ class DataSection(Section):
     missing: Literal["median", "mean", "refuse"] | None = None
     missing_values: list[str] = []
     weight: str | None = None
+    target_transform: Literal["none", "log"] | None = None
+    target_range: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)] | Literal["none"] | None = None
     drop_rows: list[Literal["missing-target", "rare-classes"]] = []
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     header: bool | None = None

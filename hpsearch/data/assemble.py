@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hpsearch.data.assumptions import of_columns
+from hpsearch.data.assumptions import Assumption, of_columns
 from hpsearch.data.cells import Array, Inputs, Raw, read_inputs, refuse_repeated
 from hpsearch.data.dataset import Data, Fold, Rows
 from hpsearch.data.dropping import without_rows
@@ -21,6 +21,7 @@ from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.partition import is_last
 from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.splits import Constraints, Split, split_rows
+from hpsearch.data.target_form import TargetForm, form_assumptions, target_form
 from hpsearch.data.target_looks import looks_of
 from hpsearch.data.targets import Targets, read_targets
 from hpsearch.data.tasks import Task, choose_metric, infer_task
@@ -73,7 +74,8 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
     weigh = _weigher(weights, targets, class_weights)
     scaled = _scaled(inputs, split)
     units = _units(raw.groups, len(labels))
-    folds = _folds(scaled, targets, task, split, weigh, units)
+    form = _target_form(targets, task, split, asked, in_order=raw.times is not None)
+    folds = _folds(scaled, targets, task, split, weigh, units, form)
     first = folds[0]
     outputs = task.outputs(first.target_mean.numel(), len(targets.classes))
     summary = {
@@ -84,7 +86,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         **_question(task, reason, metric),
         "worst": metric.worst(_own_units(targets, first, split)),
         **_sizes(scaled, outputs, targets, split),
-        **_reading(raw, scaled),
+        **_reading(raw, scaled, _form_assumptions(form, raw, targets, split)),
         "notices": [*looks, *_notices(raw, scaled, targets, task, split, options)],
     }
     names = _label_names(raw, targets, task)
@@ -100,7 +102,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         training=first.training,
         validation=first.validation,
         test=_rows(
-            scaled.test, _loss_targets(targets, task, split.training)[0], split.test, weigh(split.training), units
+            scaled.test, _loss_targets(targets, task, split.training, form)[0], split.test, weigh(split.training), units
         ),
         shape=scaled.shape,
         outputs=outputs,
@@ -113,6 +115,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         separate=bool(split.tests),
         class_weights=class_weights,
         labels=names,
+        target_form=form,
     )
 
 
@@ -169,14 +172,38 @@ def _weigher(weights: Array | None, targets: Targets, class_weights: Tensor | No
     return lambda training: scaled_weights(weights, torch.from_numpy(targets.values), class_weights, training)
 
 
+def _target_form(
+    targets: Targets, task: Task, split: Split, asked: TaskOptions, *, in_order: bool
+) -> TargetForm | None:
+    """Return the range and scale of numbers, by the training rows of all divisions; None of classes and labels."""
+    if task.predicts == "values":
+        return target_form(targets.values[split.seen], asked.target_transform, asked.target_range, in_order=in_order)
+    for option in ("target_transform", "target_range"):
+        if getattr(asked, option) not in (None, "none"):
+            raise UserError(f"{option}: {task.noun} predicts no numbers. Leave it out.")
+    return None
+
+
+def _form_assumptions(form: TargetForm | None, raw: Raw, targets: Targets, split: Split) -> list[Assumption]:
+    if form is None:
+        return []
+    return form_assumptions(form, targets.values[split.seen], of_file=_of_file(raw))
+
+
 def _folds(
-    scaled: Scaled, targets: Targets, task: Task, split: Split, weigh: Weigher, units: Tensor
+    scaled: Scaled,
+    targets: Targets,
+    task: Task,
+    split: Split,
+    weigh: Weigher,
+    units: Tensor,
+    form: TargetForm | None,
 ) -> tuple[Fold, ...]:
     """Return each division of the rows; a split without folds has one."""
     folds = []
     for number, (training, validation) in enumerate(split.divisions):
         own, others = scaled.divisions[number]
-        values, mean, scale = _loss_targets(targets, task, training)
+        values, mean, scale = _loss_targets(targets, task, training, form)
         weights = weigh(training)
         parts = _rows(own, values, training, weights), _rows(others, values, validation, weights)
         test = None
@@ -200,10 +227,12 @@ def _rows(inputs: Tensor, values: Tensor, rows: Array, weights: Tensor | None, u
     return Rows(inputs, values[chosen], own, None if units is None else units[chosen])
 
 
-def _loss_targets(targets: Targets, task: Task, training: Array) -> tuple[Tensor, Tensor, Tensor]:
+def _loss_targets(
+    targets: Targets, task: Task, training: Array, form: TargetForm | None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return all targets as the loss takes them, and the mean and scale by which the `training` rows standardise them."""
-    if task.standardises:
-        values, mean, scale = scale_targets(targets.values, training)
+    if form is not None:
+        values, mean, scale = scale_targets(targets.values, training, form)
         return task.loss_targets(values), mean, scale
     known = torch.from_numpy(targets.values)
     columns = 1 if targets.classes else known.shape[1]
@@ -278,11 +307,11 @@ def _sizes(scaled: Scaled, outputs: int, targets: Targets, split: Split) -> dict
     }
 
 
-def _reading(raw: Raw, scaled: Scaled) -> dict[str, Any]:
-    """Return how a file was read and what its columns became, for files and tables."""
+def _reading(raw: Raw, scaled: Scaled, of_target: Sequence[Assumption]) -> dict[str, Any]:
+    """Return how a file was read and what its columns became, for files and tables; and what was assumed of the target."""
     reading: dict[str, Any] = {}
     columns = [dict(column) for column in scaled.columns]
-    assumed = [*raw.reading, *of_columns(columns, of_file=_of_file(raw))]
+    assumed = [*raw.reading, *of_columns(columns, of_file=_of_file(raw)), *of_target]
     if assumed:
         reading["reading"] = [assumption.sentence for assumption in assumed]
     if columns:

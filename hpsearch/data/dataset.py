@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hpsearch.data.metrics import Metric
 from hpsearch.data.pieces import Pieces, piece_counts
+from hpsearch.data.target_form import TargetForm
 from hpsearch.data.tasks import Loss, Task, class_numbers, mean_loss, task_with_loss, weighted
 from hpsearch.data.weights import balanced_weights
 from hpsearch.errors import UserError, mistakes, shown
@@ -95,7 +96,8 @@ class Data:
 
     `shape` is that of one input, (F,) of a table or (channels, height, width); inputs themselves are flat. `classes` are the labels
     as text by class number, none for regression. `target_mean` and `target_scale` [K] undo the standardising of regression targets
-    (0 and 1 for classes); they stay float64, since a mean may be large beside the scale. `summary` can be written as JSON. The search
+    (0 and 1 for classes); they stay float64, since a mean may be large beside the scale. `target_form` is the range and scale of such
+    targets, None of classes and labels. `summary` can be written as JSON. The search
     sees training and validation rows; `test` is for the finally chosen network, once, and empty where no rows were held out for it.
 
     `preprocessing` is what turned a source's columns or images into inputs, fitted on the training rows, as plain JSON values: a saved
@@ -124,6 +126,7 @@ class Data:
     labels: tuple[str, ...] = ()
     separate: bool = False
     pieces: Pieces | None = None
+    target_form: TargetForm | None = None
 
     def __post_init__(self) -> None:
         """Check that class weights fit.
@@ -206,7 +209,7 @@ class Data:
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Turn a network's raw outputs into probabilities, or into values in the target's units ([N, K], float64)."""
-        return self.original(self.task.head(outputs))
+        return self.predicted(self.task.head(outputs))
 
     def score(self, outputs: Tensor, rows: Rows) -> tuple[float, float]:
         """Return the mean loss that is trained on, and the metric, of raw outputs for rows.
@@ -289,4 +292,10 @@ class Data:
         """Return standardised targets in their own units, float64; classes as they are."""
         if self.classes:
             return values
-        return values * self.target_scale + self.target_mean
+        learned = values * self.target_scale + self.target_mean
+        return learned if self.target_form is None else self.target_form.restored(learned)
+
+    def predicted(self, predictions: Tensor) -> Tensor:
+        """Return predictions after the task's head in the target's units, kept within what is possible; probabilities as they are."""
+        values = self.original(predictions)
+        return values if self.target_form is None else self.target_form.bounded(values)

@@ -32,11 +32,15 @@ class TaskOptions:
         task: a name of `TASKS`; inferred from the targets if left out, see `infer_task`.
         metric: a name of `METRICS` that fits the task; the task's first if left out.
         class_weights: "balanced" weighs each class by N / (C · its training rows).
+        target_transform: of numbers, what networks learn in their place: see `hpsearch.data.target_form`.
+        target_range: of numbers, the lowest and the highest that are possible; "none": no limit; found in the training rows if left out.
     """
 
     task: str | None = None
     metric: str | None = None
     class_weights: str = "none"
+    target_transform: str | None = None
+    target_range: Sequence[float] | Literal["none"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Columns of the rows that are kept stand before them. Cells that a spreadsheet wo
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import BinaryIO
 
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from torch import Tensor
 
+from hpsearch.data.cells import Array
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.table import Table
 from hpsearch.data.metrics import HALF
@@ -30,18 +31,19 @@ def write_predictions(
     chunks: Iterable[Tensor],
     kept: Mapping[str, pa.Array],
     labels: Sequence[str] = (),
-    half_widths: Sequence[float] = (),
+    intervals: Callable[[Array], Array] | None = None,
 ) -> Iterator[Tensor]:
     """Write chunks of predictions [n, C] or [n, K] in order, and yield each once it is written.
 
     `classes` [C] name the columns of probabilities, and `cells` [C] stand for them in a row; there are none of both for numbers.
     `columns` is C or K; `kept` are columns of text [N] that stand before the predictions, by name. `labels` [L] of a multilabel task have a
-    column of 0 and 1 each, and one of its probability. `half_widths` [K] of predicted numbers add the columns `low` and `high`.
+    column of 0 and 1 each, and one of its probability. `intervals`, which gives predicted numbers [n, K] their ends [n, K, 2], adds the
+    columns `low` and `high`.
 
     Raises:
         UserError: a kept column is called as one of the predictions.
     """
-    schema = _schema(kept, classes, columns, labels, bool(half_widths))
+    schema = _schema(kept, classes, columns, labels, intervals is not None)
     head = StringIO()
     csv.writer(head, lineterminator="\n").writerow(map(inert, schema.names))
     file.write(head.getvalue().encode())
@@ -57,9 +59,9 @@ def write_predictions(
                 arrays.insert(0, texts.take(pa.array(values.argmax(axis=1))))
             if labels:
                 arrays = [pa.array(column) for column in (values.T >= HALF).astype(np.int8)] + arrays
-            if half_widths:
-                half = np.array(half_widths)
-                arrays += [pa.array(column) for column in [*(values - half).T, *(values + half).T]]
+            if intervals is not None:
+                ends = intervals(values)
+                arrays += [pa.array(column) for column in [*ends[..., 0].T, *ends[..., 1].T]]
             arrays = [*(column.slice(start, len(values)) for column in kept.values()), *arrays]
             start += len(values)
             typed = [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)]

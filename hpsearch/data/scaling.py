@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hpsearch.data.cells import Array, Inputs, label
 from hpsearch.data.splits import Split
+from hpsearch.data.target_form import TargetForm
 from hpsearch.errors import UserError, listed
 
 
@@ -70,9 +71,13 @@ def scale_inputs(inputs: Inputs, split: Split) -> Scaled:
     )
 
 
-def scale_targets(targets: Array, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
-    """Return float64 targets [N, K] standardised by the training `rows`, and their mean and scale [K]."""
-    values = torch.from_numpy(targets)
+def scale_targets(targets: Array, rows: Array, form: TargetForm) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what networks learn of targets [N, K], float64, standardised by the training `rows`, and their mean and scale [K].
+
+    Raises:
+        UserError: they do not vary there, or training in float32 would take some of them for infinite.
+    """
+    values = form.learned(torch.from_numpy(targets))
     training = values[torch.from_numpy(rows)]  # [n, K]
     mean = training.mean(dim=0)
     scale = training.std(dim=0, correction=0)
@@ -80,7 +85,12 @@ def scale_targets(targets: Array, rows: Array) -> tuple[Tensor, Tensor, Tensor]:
         raise UserError(
             "target: constant, or too large to square, in the training rows. Check the target or give more rows."
         )
-    return (values - mean) / scale, mean, scale
+    standardised = (values - mean) / scale
+    if not bool(standardised.float().isfinite().all()):
+        raise UserError(
+            "target: values too large for float32 after standardising. Drop those rows, or rescale it (its logarithm, perhaps)."
+        )
+    return standardised, mean, scale
 
 
 def _preprocessing(

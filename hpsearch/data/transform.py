@@ -148,6 +148,7 @@ def check_preprocessing(preprocessing: Mapping[str, Any], inputs: int) -> None:
         names = [column["name"] for column in preprocessing["columns"]]
         if len(set(names)) < len(names):
             raise ValueError("two columns of one name")
+        _check_source(preprocessing)
     made = transform_of(preprocessing).inputs
     if made != inputs:
         raise ValueError(f"its preprocessing gives {made} inputs, its network takes {inputs}")
@@ -171,6 +172,32 @@ def _check_column(column: Mapping[str, Any]) -> None:
     for key in needed:
         if not isinstance(column[key], str):
             raise ValueError(f"column {shown(name)} has no {key}")
+
+
+def _check_source(preprocessing: Mapping[str, Any]) -> None:
+    """Refuse what a table's preprocessing says of how its source was read, where it is not of the kinds that it should be."""
+    reading = preprocessing.get("reading", {})
+    target = preprocessing.get("target")
+    marks = [reading.get(key) for key in ("separator", "encoding", "decimal", "thousands")]
+    names = [entry["name"] for entry in preprocessing.get("dropped", ())]
+    for key in ("names", "missing_values"):
+        names += _list_of(reading.get(key, []), key)
+    names += [target] if isinstance(target, str) else _list_of([] if target is None else target, "target")
+    for name, own in reading.get("numbers", {}).items():
+        names.append(name)
+        marks += [own["decimal"], own["thousands"]]
+    if not all(isinstance(name, str) for name in names) or not all(
+        mark is None or isinstance(mark, str) for mark in marks
+    ):
+        raise ValueError("its source was read by names or marks that are no text")
+    if reading.get("header") not in (None, True, False):
+        raise ValueError(f"a header that is {shown(reading['header'])}")
+
+
+def _list_of(given: object, what: str) -> list[Any]:
+    if not isinstance(given, list | tuple):
+        raise ValueError(f"{what} that are {shown(given)}, a list expected")
+    return [*given]
 
 
 def check_scale(what: str, mean: Iterable[Any], scale: Iterable[Any]) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hpsearch.data.tasks import Task
 from hpsearch.model.intervals import HeldOutErrors
+from hpsearch.model.plain_values import number, numbers, table
 
 
 def _logit(probabilities: Tensor) -> Tensor:
@@ -68,12 +69,12 @@ class Combination:
     @classmethod
     def of(cls, stored: Mapping[str, Any] | None, networks: int) -> "Combination":
         """Return the combination that a file or a result has, the plain mean where it has none."""
-        if not stored:
+        if stored is None:
             return cls.equal(networks)
-        shares = tuple(map(float, stored["shares"]))
+        shares = numbers(table(stored)["shares"])
         if len(shares) != networks:
             raise ValueError(f"{len(shares)} shares of {networks} networks")
-        return cls(shares, float(stored["temperature"]), HeldOutErrors.of(stored["errors"]))
+        return cls(shares, number(stored["temperature"]), HeldOutErrors.of(stored["errors"]))
 
     def predicts_as(self, other: "Combination") -> bool:
         """Whether the same networks predict the same by both."""

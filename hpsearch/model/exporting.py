@@ -89,9 +89,14 @@ def check_place(name: str, path: Path) -> None:
 
 
 def _largest_difference(model: Model, expected: Tensor, found: Tensor) -> float:
-    """Return the largest difference of two predictions: of probabilities, or of values in standard deviations of the target."""
+    """Return the largest difference of two predictions: of probabilities, or of values in standard deviations of the target.
+
+    Where networks learned another scale than the target's, both are compared on that.
+    """
     if expected.shape != found.shape:
         return float("inf")
+    if model.target_form is not None:
+        expected, found = model.target_form.learned(expected), model.target_form.learned(found)
     scale = torch.tensor(model.target_scale, dtype=torch.float64)  # 1 for classes
     return float(((expected.double() - found.double()).abs() / scale).max())
 

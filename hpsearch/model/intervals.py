@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hpsearch.data.target_form import TargetForm
 from hpsearch.errors import UserError
+from hpsearch.model.plain_values import numbers, table, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,9 @@ class HeldOutErrors:
         Raises:
             ValueError: they are not ascending numbers, as many for each target.
         """
-        if not stored:
+        if stored is None:
             return None
-        found = cls(int(stored["rows"]), tuple(tuple(map(float, column)) for column in stored["errors"]))
+        found = cls(whole(table(stored)["rows"]), tuple(map(numbers, stored["errors"])))
         if found.rows < 1 or not all(column and list(column) == sorted(column) for column in found.errors):
             raise ValueError("errors that are ascending numbers expected")
         return found
@@ -84,8 +86,16 @@ def half_widths(errors: HeldOutErrors | None, level: float, classes: Sequence[st
 
 
 def ends_of(
-    predictions: npt.NDArray[np.float64], half: Sequence[float], shape: tuple[int, ...]
+    predictions: npt.NDArray[np.float64],
+    half: Sequence[float],
+    shape: tuple[int, ...],
+    form: TargetForm | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Return lower and upper ends [N, *shape, 2] of intervals of these half widths [K] around predictions [N, K]."""
+    """Return lower and upper ends [N, *shape, 2] of intervals of these half widths [K] around predictions [N, K].
+
+    They keep within the range of the target's form, where one is given.
+    """
     ends = np.stack([predictions - np.array(half), predictions + np.array(half)], axis=-1)  # [N, K, 2]
+    if form is not None:
+        ends = ends.clip(np.array(form.low)[:, None], np.array(form.high)[:, None])
     return ends.reshape(len(ends), *shape, 2)

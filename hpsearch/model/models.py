@@ -13,6 +13,7 @@ from torch import Tensor
 from hpsearch import __version__
 from hpsearch.data.cells import Array
 from hpsearch.data.dataset import Data
+from hpsearch.data.target_form import TargetForm
 from hpsearch.data.targets import label_text, missing_targets
 from hpsearch.model.combination import ALONE, Combination
 from hpsearch.training.own import OwnNetwork
@@ -57,9 +58,10 @@ class Model:
     """Networks that predict together, and all that turns a source's rows into inputs and outputs into predictions.
 
     `classes` are the labels as text by class number, none for regression, and `class_kind` (of `CLASS_KINDS`) what they were before;
-    `target_mean` and `target_scale` [K] undo the standardising of regression targets. `preprocessing` is `Data.preprocessing`;
-    `metrics` what the search measured; `provenance` where the model comes from. Both hold plain values. `labels` names those of a
-    multilabel task. `combination` says how the networks predict together, `single` how the first of several predicts by itself.
+    `target_mean` and `target_scale` [K] undo the standardising of regression targets, `target_form` is their scale and range, None where
+    neither is known. `preprocessing` is `Data.preprocessing`; `metrics` what the search measured; `provenance` where the model comes from.
+    Both hold plain values. `labels` names those of a multilabel task. `combination` says how the networks predict together, `single` how
+    the first of several predicts by itself.
     """
 
     members: tuple[Member, ...]
@@ -74,6 +76,7 @@ class Model:
     labels: tuple[str, ...] = ()
     combination: Combination = ALONE
     single: Combination | None = None
+    target_form: TargetForm | None = None
 
 
 def model_of(
@@ -103,6 +106,7 @@ def model_of(
         data.labels,
         combination or Combination.equal(len(members)),
         single,
+        data.target_form,
     )
 
 

@@ -29,6 +29,7 @@ from hpsearch.data.loaders.table_files import read_like
 from hpsearch.data.metrics import METRICS, Metric, own_metric
 from hpsearch.data.options import ReadOptions
 from hpsearch.data.tasks import TASKS
+from hpsearch.data.transform import transform_of
 from hpsearch.errors import LONGEST_PLACE, UserError, shown
 from hpsearch.model.models import Model, with_weights
 from hpsearch.model.pipeline import InferencePipeline
@@ -76,6 +77,7 @@ def read_rows(model: Model, path: Path, options: ReadOptions = ReadOptions()) ->
         UserError: it cannot be read as the rows were that the model was trained on.
     """
     preprocessing = model.preprocessing
+    transform_of(preprocessing)  # one of another version says so here
     if not path.exists():
         raise UserError(f"{shown(str(path), LONGEST_PLACE)}: no such file or folder. Give the rows to predict.")
     if options.of_table and (preprocessing["kind"] == "images" or path.suffix.lower() in ENDS):
@@ -125,7 +127,7 @@ def predict_rows(model: Model, rows: NewRows, device: torch.device | str = "cpu"
     """Yield the predictions of the rows in order, on the CPU, some rows at a time: [n, C] or [n, K].
 
     Raises:
-        UserError: a cell cannot be read, or is too large for float32 once it is standardised.
+        UserError: a cell cannot be read, or is too large for float32 once it is standardised or in the networks.
     """
     pipeline = InferencePipeline(model).to(device)
     widest = max(max(member.sizes) for member in model.members)
@@ -135,7 +137,9 @@ def predict_rows(model: Model, rows: NewRows, device: torch.device | str = "cpu"
             numbers = rows.numbers(start, min(start + step, len(rows))).to(device)
             inputs = pipeline.transform(numbers)  # [n, F]
             _refuse_infinite(pipeline, inputs)
-            yield pipeline.predictor(inputs).cpu()
+            predictions = pipeline.predictor(inputs).cpu()
+            _refuse_overflow(predictions, start)
+            yield predictions
 
 
 def predict_arrays(
@@ -196,6 +200,17 @@ def _refuse_infinite(pipeline: InferencePipeline, inputs: Tensor) -> None:
     if names:
         where = f"column {shown(names[int(wrong.int().argmax())])}"
     raise UserError(f"{where} has values too large for float32 after standardising. Check the rows.")
+
+
+def _refuse_overflow(predictions: Tensor, start: int) -> None:
+    """Refuse predictions [n, C] or [n, K] that are no numbers; the first of them is that of row `start`."""
+    wrong = ~predictions.isfinite().all(dim=1)  # [n]
+    if bool(wrong.any()):
+        row = start + int(wrong.int().argmax())
+        raise UserError(
+            f"the networks predict no finite number for {int(wrong.sum()):,} rows, the first of them row {row:,} (from 0): its numbers lie "
+            "too far from those of training. Check these rows."
+        )
 
 
 def _part(given: Table | Array, start: int, stop: int) -> Table | Array:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hpsearch.data.target_form import TargetForm, restored
 from hpsearch.data.tasks import TASKS
 from hpsearch.data.transform import transform_of
 from hpsearch.errors import StorageError
@@ -36,6 +37,7 @@ class Predictor(nn.Module):
         self.combination = model.combination
         self.register_buffer("target_mean", torch.tensor(model.target_mean, dtype=torch.float64))
         self.register_buffer("target_scale", torch.tensor(model.target_scale, dtype=torch.float64))
+        self.output = TargetOutput(model.target_form) if model.target_form else None
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return what the networks predict together."""
@@ -43,12 +45,38 @@ class Predictor(nn.Module):
         predictions = self.combination.predict(self.task, each)  # [B, outputs]
         if self.task.has_classes:
             return self.task.decode(predictions)
-        return predictions.double() * self.target_scale + self.target_mean
+        learned = predictions.double() * self.target_scale + self.target_mean
+        if self.output is None:
+            return learned
+        values: Tensor = self.output(learned)
+        return values
 
     def _one(self, network: nn.Module, inputs: Tensor) -> Tensor:
         weight = next(network.parameters())
         predictions: Tensor = self.task.head(network(inputs.to(weight.dtype)))  # [B, outputs]
         return predictions
+
+
+class TargetOutput(nn.Module):
+    """What networks learned of a target, not standardised any more → its values within their range, [B, K] float64.
+
+    Limits and shifts are buffers, since numbers of a graph are float32 in ONNX.
+    """
+
+    low: Tensor  # [K]
+    high: Tensor  # [K]
+    shifts: Tensor  # [K]
+
+    def __init__(self, form: TargetForm) -> None:
+        super().__init__()
+        self.transforms = form.shifts is not None
+        for name, numbers in (("low", form.low), ("high", form.high), ("shifts", form.shifts or ())):
+            self.register_buffer(name, torch.tensor(numbers, dtype=torch.float64))
+
+    def forward(self, learned: Tensor) -> Tensor:
+        """Return values in the target's units."""
+        values = restored(learned, self.shifts) if self.transforms else learned
+        return torch.minimum(torch.maximum(values, self.low), self.high)
 
 
 class OwnModule(nn.Module):

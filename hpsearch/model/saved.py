@@ -20,21 +20,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from hpsearch.data.target_form import TargetForm
 from hpsearch.data.tasks import TASKS
 from hpsearch.data.transform import TRANSFORMS, check_preprocessing, check_scale
 from hpsearch.errors import StorageError, UserError, shown
 from hpsearch.files import write_file
 from hpsearch.model.combination import Combination
 from hpsearch.model.models import CLASS_KINDS, Member, Model, single_member
+from hpsearch.model.plain_values import numbers, table, texts, whole
 from hpsearch.storage.folders import SINGLE, model_folder
 from hpsearch.storage.trial_writing import fixed_trial
 from hpsearch.training.layers import ACTIVATIONS
 from hpsearch.training.own import Build, OwnNetwork
 from hpsearch.trial import Architecture
 
-FORMAT = 3
+FORMAT = 4
 FORMAT_WITHOUT_CHECKSUM = 1  # of the description
-READABLE = (FORMAT_WITHOUT_CHECKSUM, 2, FORMAT)  # before 3 networks predicted by their plain mean
+# Before 3 networks predicted by their plain mean, before 4 numbers had no range.
+READABLE = (FORMAT_WITHOUT_CHECKSUM, 2, 3, FORMAT)
 LONGEST_JSON = 1 << 28  # bytes: a table of 100,000 categories has some millions
 
 
@@ -135,6 +138,8 @@ def describe(model: Model) -> dict[str, Any]:
     described |= {"members": members, "combination": model.combination.plain()}
     if model.single is not None:
         described["single"] = model.single.plain()
+    if model.target_form is not None:
+        described["target_form"] = model.target_form.plain()
     return {name: _plain(value) for name, value in described.items()}
 
 
@@ -169,9 +174,13 @@ def _content(path: Path) -> bytes:
         ) from None
 
 
+def _no_json(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        described = json.loads(content)
+        described = json.loads(content, parse_constant=_no_json)
     except (ValueError, RecursionError):
         described = None
     if not isinstance(described, dict):
@@ -187,16 +196,17 @@ def _model(described: Mapping[str, Any], tensors: Mapping[str, Tensor], build: B
     model = Model(
         tuple(members),
         described["task"],
-        tuple(described["classes"]),
+        texts(described["classes"]),
         described["class_kind"],
-        tuple(map(float, described["target_mean"])),
-        tuple(map(float, described["target_scale"])),
-        dict(described["preprocessing"]),
-        dict(described["metrics"]),
-        dict(described["provenance"]),
-        tuple(map(str, described.get("labels", ()))),
+        numbers(described["target_mean"]),
+        numbers(described["target_scale"]),
+        table(described["preprocessing"]),
+        table(described["metrics"]),
+        table(described["provenance"]),
+        texts(described.get("labels", ())),
         Combination.of(described.get("combination"), len(members)),
-        Combination.of(described["single"], 1) if described.get("single") else None,
+        None if described.get("single") is None else Combination.of(described["single"], 1),
+        TargetForm.of(described.get("target_form")),
     )
     _check(model, len(tensors))
     return model
@@ -220,7 +230,11 @@ def _member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str
         weights[key] = tensor
         if tensor.shape != shape or not tensor.is_floating_point():
             raise ValueError(f"{prefix}{key} is {list(tensor.shape)}, {list(shape)} expected")
-    return Member(architecture, weights, int(entry["trial"]), int(entry["seed"]))
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"{prefix}{key} holds numbers that are not finite")
+    if architecture.pieces and not bool((weights["encoding.width"] > 0).all()):
+        raise ValueError(f"{prefix}encoding.width holds intervals without width")
+    return Member(architecture, weights, whole(entry["trial"]), whole(entry["seed"]))
 
 
 def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
@@ -251,7 +265,7 @@ def _own_member(entry: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix:
     shape = tuple(int(size) for size in made["shape"])
     network = OwnNetwork(build, trial, shape, int(made["outputs"]), torch.zeros(2, *shape))
     weights = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    return Member(None, weights, int(entry["trial"]), int(entry["seed"]), network)
+    return Member(None, weights, whole(entry["trial"]), whole(entry["seed"]), network)
 
 
 def _check(model: Model, tensors: int) -> None:
@@ -266,12 +280,13 @@ def _check(model: Model, tensors: int) -> None:
         "unknown activation": all(activation in ACTIVATIONS for activation in activations),
         "other outputs than the task has": all(member.sizes[-1] == outputs for member in model.members),
         "members of different inputs": len({member.inputs for member in model.members}) == 1,
-        "classes that are no text": all(isinstance(label, str) for label in model.classes),
         "classes of another task": task.has_classes == bool(model.classes),
         "an unknown kind of classes": model.class_kind in CLASS_KINDS,
         "labels of another task": len(model.labels) == outputs * (task.predicts == "labels"),
         "errors of other targets": not model.combination.errors or len(model.combination.errors.errors) == outputs,
         "a target's scaling of two lengths": len(model.target_mean) == len(model.target_scale),
+        "a form of other targets": not model.target_form or len(model.target_form.low) == outputs,
+        "a form of targets that are no numbers": not model.target_form or task.predicts == "values",
     }
     for problem, fine in fits.items():
         if not fine:

@@ -4,7 +4,7 @@ ONNX files of tables with text take a column each, as texts and numbers; all oth
 whose columns are listed one by one. The same rows stand on the screen and in the file's metadata.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -155,11 +155,11 @@ def _shape(*sides: object) -> str:
     return f"[{', '.join(map(str, sides))}]"
 
 
-def lines(ports: Sequence[Port], most: int) -> Iterator[str]:
-    """Yield a table's lines for the screen: the first ports, and how many more there are."""
+def lines(ports: Sequence[Port], most: int, word: Callable[[str], str] = str) -> Iterator[str]:
+    """Yield a table's lines for the screen: the first ports, and how many more there are; `word` says an English text in its language."""
     first = ports if len(ports) <= most else ports[: most - 1]
     names, types, shapes = (max(len(getattr(port, side)) for port in first) for side in ("name", "type", "shape"))
     for port in first:
-        yield f"{port.name:<{names}}  {port.type:<{types}}  {port.shape:<{shapes}}  {port.holds}"
+        yield f"{port.name:<{names}}  {port.type:<{types}}  {port.shape:<{shapes}}  {word(port.holds)}"
     if len(first) < len(ports):
-        yield f"… {len(ports) - len(first):,} more, which the file's metadata describe"
+        yield word(f"… {len(ports) - len(first):,} more, which the file's metadata describe")

@@ -35,6 +35,7 @@
       const row = Math.floor(i / columns);
       const place = i % columns;
       layout["xaxis" + tag].domain = [(place + left) / columns, (place + 0.97) / columns];
+      if (paper && layout["xaxis" + tag].title) layout["xaxis" + tag].title.font = { ...layout["xaxis" + tag].title.font, size: 9 };
       layout["yaxis" + tag].domain = [1 - (row + 0.76) / rows, 1 - (row + 0.04) / rows];
     }
     if (paper) (layout.annotations || []).forEach((note) => { note.font = { ...note.font, size: 9 }; }); // panels are narrow there

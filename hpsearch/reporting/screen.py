@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from hpsearch.data.metrics import OBJECTIVES
-from hpsearch.errors import counted, shown
+from hpsearch.errors import shown
 from hpsearch.locales import ENGLISH, Texts
 from hpsearch.platforms import show_all_texts
-from hpsearch.progress import COMPILER, EVIDENCE
+from hpsearch.progress import StepPace
 from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
 from hpsearch.reporting.replicates import of_completed_runs, winner_failed
 from hpsearch.reporting.selection import (
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from hpsearch.storage.records import Score
 
 HEAD = 11  # cells of a line's head
+GAP_WIDTHS = (6, 12, 14, 16, 12)  # cells of the columns of numbers of a verification
 NARROWEST = 20  # cells in which text is wrapped
 FEW = 3  # first settings that are printed
 PAUSE = 5.0  # seconds between plain lines, new bests aside
@@ -56,8 +57,7 @@ class Screen:
         self.best: int | None = None
         self._last_time = 0.0  # of a plain line
         self._last_line = ""
-        self._phase = ""
-        self._phase_began = (0, 0.0)  # steps that were done when it was first seen, and when
+        self._steps = StepPace()
         self.bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -120,19 +120,13 @@ class Screen:
         return f"{self.texts.word(progress.name)}: {progress.done:,}/{progress.total:,}{self._left_of(progress)}"
 
     def _left_of(self, progress: "PhaseProgress") -> str:
-        """Return how long a phase, and later ones of its kind, still take; "" before there is evidence."""
-        now = time.monotonic()
-        if self._phase != progress.name or COMPILER.until > self._phase_began[1]:
-            self._phase = progress.name
-            self._phase_began = (progress.done - progress.recalled, now)
-        before, began = self._phase_began
-        done = progress.done - progress.recalled - before
-        if done < EVIDENCE or progress.done >= progress.total:
+        """Return how long a phase and what follows it still take; "" before there is evidence."""
+        left = progress.left
+        if left is None:
+            left = self._steps.left(progress)
+        if not left:
             return ""
-        steps = progress.total - progress.done + (progress.further or 0)
-        key = "left_of_stage" if progress.further is None else "left"
-        time_left = printable(duration(steps * (now - began) / done))
-        return f", {self.texts(f'screen.progress.{key}', time=time_left)}"
+        return f", {self.texts('screen.progress.left', time=printable(duration(left)))}"
 
     def _progress(self, line: str, done: int, total: int, *, now: bool) -> None:
         """Show a state in the bar; without a terminal print it, where it is due `now` or the last line is long ago."""
@@ -268,40 +262,50 @@ class Screen:
     def introduce_verification(self, record: "StudyRecord", trials: int, device: str) -> None:
         """Print what is compared, and the heads of its table."""
         precision = record.settings["training"]["precision"]
+        texts = self.texts
+        all_trials = texts.count("trial", len(record.trials))
         self.row(
-            "verify",
-            f"{trials} of {counted(len(record.trials), 'trial')} trained again with the reference engine, {precision}, on {device}",
+            "verify", texts("screen.verify.line", trials=trials, of=all_trials, precision=precision, device=device)
         )
-        self.row("", "largest differences between the recorded history and the reference's:")
-        self.console.print(
-            f"{'trial':>6} {'evaluations':>12} {'training loss':>14} {'validation loss':>16} {self.metric:>12}  outcome"
+        self.row("", texts("screen.verify.differences"))
+        self._verification_line(
+            *(texts(f"screen.verify.{head}") for head in ("trial", "evaluations", "training_loss", "validation_loss")),
+            texts.word(self.metric),
+            texts("screen.verify.outcome"),
         )
 
     def compare(self, verified: "Verified") -> None:
         """Print the comparison of a trial."""
-        outcome = verified.recorded_outcome
-        if verified.reference_outcome != outcome:
-            outcome = f"{outcome}; the reference: {verified.reference_outcome}"
+        texts = self.texts
+        outcome = texts.word(verified.recorded_outcome)
+        if verified.reference_outcome != verified.recorded_outcome:
+            outcome += texts("screen.verify.reference", outcome=texts.word(verified.reference_outcome))
         self._gaps(verified.number, verified.evaluations, verified.gaps, outcome)
         if verified.exact is not None:
-            self._gaps("", "in float64", verified.exact, verified.verdict)
+            self._gaps("", texts("screen.verify.exact"), verified.exact, texts.word(verified.verdict))
         if verified.control is not None:
-            self._gaps("", "control", verified.control, "")
+            self._gaps("", texts("screen.verify.control"), verified.control, "")
 
     def _gaps(self, trial: object, what: object, gaps: Iterable[float], outcome: str) -> None:
         """Print one line of the table of a verification: the gaps of training loss, validation loss and metric."""
-        training, validation, metric = map(short, gaps)
-        line = f"{trial:>6} {what:>12} {training:>14} {validation:>16} {metric:>12}  {printable(outcome)}"
-        self.console.print(line.rstrip())
+        self._verification_line(trial, what, *map(short, gaps), outcome)
+
+    def _verification_line(self, *cells: object) -> None:
+        """Print a line of the table of a verification: its numbers end under each other, the last cell is text."""
+        *numbers, outcome = map(str, cells)
+        aligned = [" " * (width - cell_len(number)) + number for number, width in zip(numbers, GAP_WIDTHS, strict=True)]
+        self.console.print(f"{' '.join(aligned)}  {printable(outcome)}".rstrip())
 
     def conclude_verification(self, all_verified: "Sequence[Verified]") -> None:
         """Print how many trials are equal, how many as far apart as rounding takes them, and what to make of it."""
+        texts = self.texts
         counts = Counter(verified.verdict for verified in all_verified)
         if "" in counts:
-            self.row("", "float32 rounding grows in training; --float64 says whether that is all")
+            self.row("", texts("screen.verify.rounding"))
             return
-        self.row("verdict", ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + " (in float64)")
-        self.row("", "control: the reference against itself, its learning rate one rounding larger")
+        found = [texts("screen.verify.count", count=count, verdict=texts.word(name)) for name, count in counts.items()]
+        self.row("verdict", texts("screen.verify.verdict", verdicts=", ".join(found)))
+        self.row("", texts("screen.verify.control_meaning"))
 
     @property
     def width(self) -> int | None:

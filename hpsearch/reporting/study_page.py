@@ -27,7 +27,7 @@ from hpsearch.reporting.trust import honesty, warnings
 from hpsearch.storage import StudyRecord
 
 MOST_COLUMNS = 100  # of the data's that the page lists
-MOST_ROWS = 1000  # trials that the page lists
+MOST_ROWS = 5000  # trials that the page lists
 NOT_SEARCHED = ("rank", "trial", "value", "standard_error", "parameters", "seconds")  # columns of the best trials
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
 PageSection = pieces.Section | pieces.FigureSection
@@ -212,9 +212,12 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
         kept_text=texts(f"search.leaderboard.{key}", listed=every, **BLANKS),
         example=_filter_example(board, head, metric),
     )
+    note = texts("search.leaderboard.light")
+    if listed < len(record.trials):
+        note += f" {texts('search.leaderboard.best_alone', best=every, of=f'{len(record.trials):,}')}"
     contents = [
         pieces.Paragraph(_leaders_text(record, texts), "ask"),
-        pieces.Paragraph(texts("search.leaderboard.light"), "note"),
+        pieces.Paragraph(note, "note"),
         table,
         pieces.Link(texts("search.leaderboard.file"), "tables/trials.csv"),
     ]

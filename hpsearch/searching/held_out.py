@@ -179,7 +179,7 @@ def metric_values(held: HeldOut, predictions: Tensor) -> list[float]:
     """Return the study's metric of predictions [S, N, K] on each seed, the mean over the folds as a trial's value is."""
     values = []
     for each in predictions:
-        folds = [part.metric_of(part.original(own), part.validation) for part, own in by_part(held, each)]
+        folds = [part.metric_of(part.predicted(own), part.validation) for part, own in by_part(held, each)]
         values.append(sum(folds) / len(folds))
     return values
 
@@ -195,10 +195,16 @@ def absolute_errors(held: HeldOut, predictions: Tensor) -> list[list[float]]:
 
     Of more than `MOST_ERRORS` those order statistics that are evenly spread, the greatest included.
     """
-    scales = torch.cat([part.target_scale.expand(size, -1) for part, size in held.parts])  # [N, K]
-    errors = ((predictions.double() - held.rows.targets.double()).abs() * scales).flatten(0, 1)  # [S·N, K]
+    errors = torch.cat([_errors(held, each) for each in predictions])  # [S·N, K]
     ordered = errors.sort(dim=0).values.cpu()
     count = len(ordered)
     kept = min(count, MOST_ERRORS)
     places = [-(-count * number // kept) - 1 for number in range(1, kept + 1)]
     return [column.tolist() for column in ordered[places].T]
+
+
+def _errors(held: HeldOut, predictions: Tensor) -> Tensor:
+    """Return the absolute errors [N, K] of predictions [N, K], in the targets' units."""
+    targets = by_part(held, held.rows.targets)
+    parts = zip(by_part(held, predictions), targets, strict=True)
+    return torch.cat([(part.predicted(own) - part.original(true)).abs() for (part, own), (_, true) in parts]).double()

@@ -81,7 +81,8 @@ def prepare(
     moved = {name: path for name, path in (("root", root), ("file", file)) if path}
     reading = dict(reading or {})
     columns = {**(record.settings["data"].get("columns") or {}), **reading.pop("columns", {})}
-    known = {**record.settings["data"], "task": record.settings["data"].get("task") or record.data.get("task")}
+    recorded = {"target_range": "none", **record.settings["data"]}  # an earlier version limited no predictions
+    known = {**recorded, "task": recorded.get("task") or record.data.get("task")}
     data_section = {**known, **moved, **reading, "columns": columns}
     config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'")
     config = config.with_code(code or OwnCode())

@@ -148,7 +148,8 @@ def task_options(config: StudyConfig) -> TaskOptions:
             f"never run by itself. Give it: {' '.join(options)}."
         )
     metric = None if config.code.metric else config.search.metric
-    return TaskOptions(config.data.task, metric, config.training.class_weights)
+    data = config.data
+    return TaskOptions(data.task, metric, config.training.class_weights, data.target_transform, data.target_range)
 
 
 def split_options(config: StudyConfig, *, full: bool = False, split: Split | None = None) -> SplitOptions:

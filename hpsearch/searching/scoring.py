@@ -89,7 +89,7 @@ def outputs_of(member: Member, inputs: Tensor) -> Tensor:
 def combined_prediction(data: Data, outputs: Sequence[Tensor], combination: Combination) -> Tensor:
     """Return what several networks predict together, by the raw outputs [N, K] of each."""
     each = [data.task.head(one) for one in outputs]
-    return data.original(combination.predict(data.task, each))
+    return data.predicted(combination.predict(data.task, each))
 
 
 def parts_of(data: Data) -> list[Data]:

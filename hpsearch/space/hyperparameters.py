@@ -3,6 +3,7 @@
 A study gives a hyperparameter a domain: a list of choices, a range of whole numbers, or a range of real numbers.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -19,12 +20,13 @@ LARGE = 1_000_000  # a bound far beyond use, so that no number leads to one that
 
 
 def as_number(value: Any) -> Any:
-    """Return the number that a text is, such as '1e-3' or '.5'; every other value as it is."""
+    """Return the number that a text is, such as '1e-3' or '.5'; every other value as it is, and '1e-400', which would be 0."""
     if not isinstance(value, str):
         return value
     for kind in (int, float):
         with suppress(ValueError):
-            return kind(value)
+            number = kind(value)
+            return number if number or not re.match(r"[^eE]*[1-9]", value) else value
     return value
 
 

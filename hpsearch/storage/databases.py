@@ -157,9 +157,13 @@ def _readable_copy(file: Path) -> tuple[Path, tempfile.TemporaryDirectory[str] |
             raise
         folder = tempfile.TemporaryDirectory(prefix="hpsearch-")
         copy = Path(folder.name) / file.name
-        for name in (file.name, f"{file.name}-journal"):
-            shutil.copyfile(file.with_name(name), copy.with_name(name))
-        check_pages(copy, "rw")
+        try:
+            for name in (file.name, f"{file.name}-journal"):
+                shutil.copyfile(file.with_name(name), copy.with_name(name))
+            check_pages(copy, "rw")
+        except BaseException:
+            folder.cleanup()
+            raise
         return copy, folder
     return file, None
 

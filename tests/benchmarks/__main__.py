@@ -29,6 +29,12 @@ def parser() -> argparse.ArgumentParser:
         "catboost, realmlp, and tuned (an MLP of scikit-learn for the same seconds); a --json FILE that is there is gone on with",
     )
     bench.add_argument(
+        "--coverage",
+        action="store_true",
+        help="count instead how often intervals contain the truth on fresh rows, and what searching brings: small studies of four tables "
+        "that are made, or of those of --table, --rounds of each; a --json FILE that is there is gone on with",
+    )
+    bench.add_argument(
         "--table",
         action="append",
         metavar="NAME",
@@ -82,6 +88,11 @@ def call(options: argparse.Namespace) -> None:
 
         tables = options.table or TABLES
         show_quality(measure_quality(options.rounds, tables, options.vs or (), options.variant, options.json))
+        return
+    if options.coverage:
+        from tests.benchmarks.coverage import measure_coverage, show_coverage
+
+        show_coverage(measure_coverage(options.rounds, options.table or (), options.json))
         return
     if options.workers or options.overhead:
         _show_rows(options)

@@ -31,6 +31,7 @@ from tests.benchmarks import (
     Scope,
     bench,
     contestants,
+    coverage,
     machine,
     measuring,
     overhead,
@@ -510,6 +511,58 @@ def test_ranks_are_shared_by_equals() -> None:
     entries = [quality.Entry(table, 0, name, score, loss, 1.0) for table, name, score, loss in rows]
     assert quality.mean_ranks(entries, "score") == {"x": (1.25, 1.0, 1.5), "y": (1.75, 1.5, 2.0)}
     assert quality.mean_ranks(entries, "loss") == {"x": (2.0, 2.0, 2.0), "y": (1.0, 1.0, 1.0)}
+
+
+def judged(**changes: Any) -> coverage.Judged:
+    values: dict[str, list[float | None]] = {"seeds": [0.7, 0.8], "rows": [0.7, None], "test": [0.9, 1.0]}
+    one = coverage.Judged("t", 0, "accuracy", 0.8, 0.6, values, None, 0, [0.5, None, 0.75, 0.7])
+    return replace(one, **changes)
+
+
+def test_intervals_are_counted_by_metric() -> None:
+    """An interval contains the truth where it lies between its ends, one that lacks an end never; metrics have rows of their own."""
+    intervals = {name: [1.0, 3.0] for name in coverage.INTERVALS}
+    number = judged(metric="rmse", truth=2.0, intervals=intervals, held=0.88)
+    shown = coverage.coverage_table([judged(), judged(truth=0.95), number])
+    cells = [list(column.cells) for column in shown.columns]
+    assert cells[1] == ["accuracy"] * 3 + ["rmse"] * 3 + ["each number"]
+    assert [text.split(" (")[0] for text in map(str, cells[3])] == [
+        "1 of 2 studies",
+        "0 of 2 studies",
+        "1 of 2 studies",
+        *["1 of 1 studies"] * 3,
+        "88.0% of rows, mean of 1 studies",
+    ]
+
+
+def test_gains_are_shares_of_the_errors() -> None:
+    """Of errors of 0.5 half are gone with a value of 0.75; failed trials bring nothing; of RMSE less is better."""
+    shown = coverage.searching_table([judged()])
+    cells = [[str(cell) for cell in column.cells] for column in shown.columns]
+    assert [text.split(" ")[0] for text in cells[1]] == ["0.0%", "50.0%", "50.0%"]
+    assert cells[2] == ["0 of 1", "1 of 1", "1 of 1"]
+    lower = judged(metric="rmse", truth=1.0, alone=4.0, values=[4.0, 3.0])
+    assert [str(cell).split(" ")[0] for cell in list(coverage.searching_table([lower]).columns[1].cells)] == [
+        "25.0%",
+        "75.0%",
+    ]
+
+
+@pytest.mark.slow
+def test_a_study_is_judged_on_fresh_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judged study has the interval and trial values of its search; what a file has is not measured again."""
+    monkeypatch.setattr(coverage, "ROWS", 120)
+    monkeypatch.setattr(coverage, "FRESH", 300)
+    monkeypatch.setattr(coverage, "TRIALS", 2)
+    file = tmp_path / "coverage.json"
+    found = coverage.measure_coverage(1, ["friedman"], str(file))
+    (one,) = found
+    assert len(one.values) == 2
+    assert one.winner in (0, 1)
+    assert one.held is not None
+    assert 0.5 < one.held <= 1
+    monkeypatch.setattr(coverage, "_judged", lambda *_: None)
+    assert coverage.measure_coverage(1, ["friedman"], str(file)) == found
 
 
 def test_no_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -219,7 +219,7 @@ def test_sources_take_turns_and_get_their_own_answers() -> None:
     data = small_data()
     sources = [Listed([small_spec(data, number=n) for n in range(count)]) for count in (1, 3)]
     course = Listed([])
-    together = RoundRobinSource(sources, course, 0.5, lambda: None)
+    together = RoundRobinSource(sources, course, 0.5)
     taken = [*together.take(3), *together.take(9)]
     assert [spec.number for spec in taken] == [0, STRIDE, STRIDE + 1, STRIDE + 2]
     assert {spec.target for spec in taken} == {0.5}

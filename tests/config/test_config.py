@@ -124,6 +124,8 @@ def test_rungs_only_for_a_pruner(tmp_path: Path) -> None:
         (SMALL + "[search]\ntrials = -3", "search.trials is -3; expected a whole number ≥ 1 and ≤ 10,000,000."),
         (SMALL + "[search]\ntimeout = nan", "search.timeout is nan; expected a number > 0 and ≤ 1,000,000,000."),
         (SMALL + "[search]\ntimeout = 1e999", "search.timeout is inf; expected a number > 0"),
+        (SMALL + "[search]\ntarget_value = 1e-400", "search.target_value is '1e-400'; expected a number."),
+        (SMALL + "[search]\ntarget_value = '-1e-400'", "search.target_value is '-1e-400'; expected a number."),
         (SMALL + "[search]\nsampler = 3", "search.sampler is 3; expected text."),
         (SMALL + "[study]\nseed = -1", "study.seed is -1; expected a whole number ≥ 0 and < 4,294,967,296."),
         (SMALL + "[study]\nname = 2026-01-01", "study.name is datetime.date(2026, 1, 1); expected text of 1 to 200"),

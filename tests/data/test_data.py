@@ -75,6 +75,7 @@ def test_embedded(name: str) -> None:
     assert set(summary) == {
         *("name", "title", "source", "task", "task_reason", "metric", "direction", "head", "loss", "inputs", "shape"),
         *("outputs", "classes", "rows", "hash", "notices", "worst"),
+        *["reading"] * (data.task.name == "regression"),  # how far predictions go
     }
 
 

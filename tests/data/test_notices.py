@@ -10,7 +10,7 @@ import pytest
 from hpsearch.data import from_arrays, from_frame, load_file
 from hpsearch.data.columns import parsing
 from hpsearch.data.leaks import leaks
-from hpsearch.data.options import ReadOptions, SplitOptions
+from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.errors import UserError
 from tests.support.options import flat
 
@@ -61,6 +61,19 @@ def test_numbers_too_close_to_zero_are_named(tmp_path: Path) -> None:
     assert told(data, "Column 'small': 2 cells too close to 0", "'1e-400', read as 0")
     zeros = [*map(str, X[:-2]), "0e-400", "0.000"]
     assert not told(load_file(table(tmp_path, small=zeros), "price"), "too close to 0")
+
+
+@pytest.mark.parametrize("written", ["1e-400", f"0.{'0' * 400}1"])
+def test_targets_and_weights_too_close_to_zero_are_named(tmp_path: Path, written: str) -> None:
+    """A target or a weight that is read as 0 and was none is told like an input, from a file and from Python."""
+    cells = [*map(str, X[:-1]), written]
+    file = table(tmp_path, small=cells)
+    assert told(load_file(file, "small"), "Column 'small': 1 cell too close to 0")
+    assert told(load_file(file, ["small", "price"]), "Column 'small': 1 cell too close to 0")
+    weights = table(tmp_path, weight=[*["1.5"] * (ROWS - 1), written])
+    assert told(load_file(weights, "price", read=ReadOptions(weight="weight")), "Column 'weight': 1 cell")
+    data = from_arrays(X[:, None], np.array(cells, dtype=object), task=TaskOptions(task="regression"))
+    assert told(data, "Target: 1 cell too close to 0")
 
 
 @pytest.mark.parametrize("odd", ["maybe", "1"])

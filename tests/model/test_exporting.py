@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from hpsearch.data.columns.reading import read_columns
+from hpsearch.data.target_form import TargetForm
 from hpsearch.errors import HpsearchError, StorageError, UserError
 from hpsearch.model import Member, Model, exporting, load_model
 from hpsearch.model.combination import Combination
@@ -38,7 +39,7 @@ SHARES = {1: (1.0,), 2: (0.25, 0.75), 3: (0.5, 0.25, 0.25)}
 PREPROCESSING: dict[str, dict[str, Any]] = {"table": TABLE, "numbers": NUMBERS, "images": IMAGES}
 
 
-def model(source: str, task: str, members: int = 1, kind: str = "text") -> Model:
+def model(source: str, task: str, members: int = 1, kind: str = "text", form: TargetForm | None = None) -> Model:
     classes = {"regression": (), "binary": ("no", "yes"), "multiclass": ("a", "b", "c")}[task]
     classes = tuple(str(i * 10) for i in range(len(classes))) if kind == "integer" else classes
     outputs = {"regression": 2, "binary": 1, "multiclass": 3}[task]
@@ -56,6 +57,7 @@ def model(source: str, task: str, members: int = 1, kind: str = "text") -> Model
         {"validation": 0.5},
         {"study": "<made>"},
         combination=Combination(SHARES[members], 1.0 if task == "regression" else 1.7),
+        target_form=form,
     )
 
 
@@ -76,6 +78,21 @@ def test_a_file_answers_as_torch_does(source: str, task: str, members: int, name
     assert {file.suffix for file in tmp_path.iterdir()} == {FORMATS[name].suffix} | (
         {".json"} if name == "safetensors" else set()
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_has_the_target_s_scale_and_range(name: str, tmp_path: Path) -> None:
+    """Each format turns learned logarithms back and keeps within the range, which some of the rows would leave."""
+    if name == "onnx":
+        pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
+    form = TargetForm((0.0, 0.0), (np.expm1(3.0), np.inf), (1.0, 0.5))
+    made = replace(model("numbers", "regression", form=form), target_mean=(3.0, 1.0), target_scale=(2.0, 1.0))
+    predictions = InferencePipeline(made)(plausible(made, 512))
+    at_limit = predictions[:, 0] == np.expm1(3.0)
+    assert 0.1 < at_limit.double().mean() < 0.9
+    assert predictions.min() >= 0
+    assert export(made, name, tmp_path / f"it{FORMATS[name].suffix}").difference < 1e-5
 
 
 def ask(path: Path, feed: dict[str, Any]) -> list[Any]:

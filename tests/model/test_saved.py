@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from safetensors.torch import save
 
 from hpsearch.data import Data, from_arrays
 from hpsearch.data.options import TaskOptions
+from hpsearch.data.target_form import TargetForm
 from hpsearch.errors import StorageError
 from hpsearch.model import Member, Model, load_model, model_of, predict, save_model
 from hpsearch.model.combination import ALONE, Combination
@@ -103,12 +105,20 @@ def test_several_members_predict_their_mean(task: str, tmp_path: Path) -> None:
     assert [member.trial for member in loaded.members] == [1, 2, 3]
 
 
+def test_a_target_s_range_and_scale_come_back(tmp_path: Path) -> None:
+    """The range of a target that has no upper limit, and the scale that networks learned, are the same after saving."""
+    _, made = model("regression")
+    made = replace(made, target_form=TargetForm((0.0,), (inf,), (2.5,)))
+    save_model(tmp_path, "best", made)
+    assert load_model(tmp_path).target_form == made.target_form
+
+
 def test_all_but_the_weights_comes_back(tmp_path: Path) -> None:
     """Every field comes back as it was; what is not finite becomes null, so that the file is strict JSON."""
     _, made = model("multiclass")
     save_model(tmp_path, "best", made)
     loaded = load_model(tmp_path)
-    for name in ("task", "classes", "class_kind", "target_mean", "target_scale", "provenance"):
+    for name in ("task", "classes", "class_kind", "target_mean", "target_scale", "provenance", "target_form"):
         assert getattr(loaded, name) == getattr(made, name), name
     assert loaded.metrics == {"validation": 0.5, "bound": None}
     assert loaded.members[0].architecture == made.members[0].architecture
@@ -162,12 +172,12 @@ def refused(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 4}, "format 4, 3 expected"),
-        ({"format": None}, "format None, 3 expected"),
+        ({"format": 5}, "format 5, 4 expected"),
+        ({"format": None}, "format None, 4 expected"),
         ({"sha256": "0" * 64}, "its sha256 differs"),
         ({"task": "ranking"}, "unknown task 'ranking'"),
         ({"classes": ["a", "b"]}, "other outputs than the task has"),
-        ({"classes": [1, 2, 3]}, "classes that are no text"),
+        ({"classes": [1, 2, 3]}, "are not texts alone"),
         ({"class_kind": "colour"}, "an unknown kind of classes"),
         ({"members": []}, "1 shares of 0 networks"),
         ({"members": 3}, "has no len"),
@@ -175,6 +185,8 @@ def refused(folder: Path) -> str:
         ({"target_mean": [0.0, 1.0]}, "two lengths"),
         ({"preprocessing": 3}, "not iterable"),
         ({"target_scale": [0.0]}, "the target divided by 0.0"),
+        ({"target_form": {"low": [0.0], "high": [0.0], "shifts": None}}, "a range from low to high"),
+        ({"target_form": {"low": [0.0, 0.0], "high": [1.0, 1.0], "shifts": None}}, "of other targets"),
     ],
 )
 def test_a_wrong_description_is_refused(change: dict[str, object], said: str, tmp_path: Path) -> None:

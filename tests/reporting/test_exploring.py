@@ -87,13 +87,13 @@ def spot(visit: Visit, name: str, number: int) -> dict[str, float]:
 
 def test_a_trial_of_the_table_lights_up_everywhere(browser: Any, report: Path, record: StudyRecord) -> None:  # noqa: F811
     """Enter on a trial that no figure names marks it in every figure of single trials, says its values aloud, and Escape clears it."""
-    number = ranked(record)[12].number
+    number = ranked(record)[8].number
     with Visit(browser, report) as visit:
         assert lit_figures(visit) == set()
         visit.page.locator(f"#leaderboard tr[data-number='{number}'] button").focus()
         visit.page.keyboard.press("Enter")
         settle(visit)
-        assert {"history", "axes", "parallel", "curves", "size", "pareto", "timeline"} <= lit_figures(visit)
+        assert {"history", "axes", "parallel", "curves", "losses", "size", "pareto", "timeline"} <= lit_figures(visit)
         row = visit.page.locator(f"#leaderboard tr[data-number='{number}']")
         assert row.locator("button").get_attribute("aria-pressed") == "true"
         assert "lit" in (row.get_attribute("class") or "")
@@ -211,7 +211,7 @@ def test_the_filter_keeps_what_it_says(browser: Any, report: Path, record: Study
         visit.page.locator("#filter").fill("adam")
         visit.page.locator("h1").click()
         visit.page.keyboard.press("Escape")
-        assert len(numbers_in(visit)) == 20
+        assert len(numbers_in(visit)) == 10
         assert visit.complaints == []
 
 
@@ -280,7 +280,7 @@ def test_brushes_on_several_axes_filter(browser: Any, report: Path, record: Stud
         assert visit.page.locator("#filter").input_value() == "optimizer = adam|adamw"
         visit.page.get_by_role("button", name="Clear filter").click()
         assert visit.page.locator("#filter").input_value() == ""
-        assert len(numbers_in(visit)) == 20
+        assert len(numbers_in(visit)) == 10
         assert visit.overflow() <= 0
         assert visit.complaints == []
 
@@ -331,6 +331,14 @@ def test_few_different_values_do_not_fill_an_axis(record: StudyRecord) -> None:
     made = tuple(replace(trial, value=levels[min(5, trial.number // 6)]) for trial in record.trials if trial.usable)
     low, _ = Heights.common(replace(record, trials=made)).ends
     assert low < 0.981
+
+
+def test_a_list_of_the_best_alone_says_so(record: StudyRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the page cannot list every trial, it says of how many the best ones are listed and filtered."""
+    said = "The list and the filter have the best"
+    assert said not in page(record, frames(record))
+    monkeypatch.setattr("hpsearch.reporting.study_page.MOST_ROWS", 15)
+    assert f"{said} 15 trials of {len(record.trials)}:" in page(record, frames(record))
 
 
 def test_points_carry_their_trial(record: StudyRecord) -> None:

@@ -393,7 +393,7 @@ def test_the_confusion_figure_shows_each_count_and_its_class_names_are_inert(tmp
     assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1], "the first class is on top"
     assert "<img" not in figure.to_json().replace("\\u003c", "<")
     reading = FIGURES["confusion"].reading(tables, record)
-    assert "Of the 15 test rows, 12 (80\u00a0%) are taken for the right class by the network." in reading
+    assert "Of the 15 test rows, 12 (80.0\u00a0%) are taken for the right class by the network." in reading
     assert f"2 of 7 rows of '=1+1' are taken for '{EVIL}'" in reading
     assert "recognised least: '=1+1', 71\u00a0% of 7 rows." in reading
     write(tables, tmp_path)

@@ -140,7 +140,7 @@ def test_files_are_replaced_whole(tmp_path: Path, record: StudyRecord) -> None:
     applies = {name for name, table in TABLES.items() if len(built[name]) or not table.optional}
     wanted = {f"{name}.csv" for name in applies} | {"columns.csv", "leaderboard.md"}
     assert {path.name for path in tmp_path.iterdir()} == wanted
-    assert (tmp_path / "leaderboard.md").read_text(encoding="utf-8").count("\n") == 22
+    assert (tmp_path / "leaderboard.md").read_text(encoding="utf-8").count("\n") == 12
 
 
 def test_a_table_that_does_not_apply_has_no_file(tmp_path: Path, record: StudyRecord) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hpsearch.data import Data, from_arrays
 from hpsearch.data.options import TaskOptions
+from hpsearch.data.target_form import TargetForm
 from hpsearch.model.intervals import HeldOutErrors
 from hpsearch.searching.held_out import (
     FEWEST_ROWS,
@@ -17,6 +18,7 @@ from hpsearch.searching.held_out import (
     absolute_errors,
     fitted,
     greedy_shares,
+    metric_values,
     temperature,
 )
 from hpsearch.searching.loop import unlike_first
@@ -125,6 +127,19 @@ def test_errors_are_in_the_target_s_units_and_give_conformal_half_widths() -> No
         (half,) = errors.half_widths(level)
         assert exact - 1e-9 <= half <= exact * 1.02
     assert max(kept) == pytest.approx(by_hand[-1])
+
+
+def test_errors_are_of_predictions_within_the_range() -> None:
+    """A prediction beyond what is possible counts as the end of the range, as `predict` gives it, in errors and in the metric."""
+    data, truth = made("regression", 300)
+    data = replace(data, target_form=TargetForm((40.0,), (60.0,)))
+    far = held(data, 100 * truth)
+    predictions = far.predictions[:, 0]
+    (errors,) = absolute_errors(far, predictions)
+    known = data.original(data.validation.targets)
+    by_hand = (data.original(100 * truth).clamp(40, 60) - known).abs().flatten().sort().values
+    assert errors == pytest.approx(by_hand.tolist())
+    assert metric_values(far, predictions) == [pytest.approx(data.metric.of(data.predict(100 * truth), known))]
 
 
 def test_leaders_are_unlike_before_they_are_twins() -> None:

@@ -207,3 +207,28 @@ def test_just_compiled_or_from_disk_is_one_code(tmp_path: Path) -> None:
     )
     assert len(json.loads(cold)) == 18
     assert cold == warm
+
+
+OF_OTHERS = """
+import os
+from hpsearch.training.compiled.jit import compiled
+made = compiled(lambda x: x + 1)
+print(made(1), os.listdir(os.environ["NUMBA_CACHE_DIR"]))
+"""
+
+
+@pytest.mark.slow
+def test_machine_code_of_others_is_not_taken(tmp_path: Path) -> None:
+    """Where others can write to `NUMBA_CACHE_DIR`, kernels are compiled without it, nothing is kept there, and a line says so."""
+    tmp_path.chmod(0o777)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", OF_OTHERS],
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "2 []\n"
+    assert "which others can write to" in done.stderr

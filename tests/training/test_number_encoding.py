@@ -77,16 +77,17 @@ def test_a_model_predicts_from_plain_inputs(tmp_path: Path) -> None:
 
 
 def test_pieces_of_other_inputs_are_damage(tmp_path: Path) -> None:
-    """A model whose pieces are not those of each input, or whose intervals are missing, is refused when it is read."""
+    """A model whose pieces are not those of each input, or whose intervals are missing or have no width, is refused when it is read."""
     data = data_with_pieces(torch.float32)
     specs = mixed(data)
     run = reference_runs(specs[:1], data)[0]
     good = member(specs[0], run)
     short = replace(specs[0].dense_architecture, pieces=data.piece_counts[:-1])
     without = {name: tensor for name, tensor in good.weights.items() if not name.startswith("encoding")}
-    for bad in (replace(good, architecture=short), replace(good, weights=without)):
+    flat = {**good.weights, "encoding.width": torch.zeros(sum(data.piece_counts))}
+    for bad in (replace(good, architecture=short), replace(good, weights=without), replace(good, weights=flat)):
         save_model(tmp_path, "best", model_of(data, [bad], metrics={}, provenance={}))
-        with pytest.raises(StorageError, match=r"5 expected|'encoding.low' is missing"):
+        with pytest.raises(StorageError, match=r"5 expected|'encoding.low' is missing|intervals without width"):
             load_model(tmp_path)
 
 

@@ -14,7 +14,6 @@ import plotly.graph_objects as go
 from hpsearch.comparison.analysis.least_costs import least_costly
 from hpsearch.comparison.analysis.times import ENOUGH, ArmTimes, optimizers, scaling, shallue_steps, times
 from hpsearch.comparison.figures.appearance import (
-    LONGEST_ENGINE,
     arm_name,
     engine_text,
     for_each_optimizer,
@@ -39,7 +38,7 @@ from hpsearch.comparison.figures.figure import (
     plot,
 )
 from hpsearch.locales import Texts
-from hpsearch.reporting.figures.style import LIGHT, label, log_axis, rounded
+from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded
 from hpsearch.reporting.formatting import number, share
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.scaling import Hyperbola
@@ -105,11 +104,13 @@ def _limits(unit: str, arms: list[ArmTimes]) -> tuple[float, float]:
 
 def _note(unit: str, arms: list[ArmTimes], record: ComparisonRecord, texts: Texts) -> str:
     gaps = [arm.resolution for arm in arms if arm.resolution is not None]
-    notes = [texts("figure.steps.note_interval")]
-    if gaps:
+    notes = []
+    if unit != "seconds":
+        notes.append(texts("figure.steps.note_interval"))
+    if gaps and unit != "seconds":
         notes.append(texts("figure.steps.note_resolution", share=share(max(gaps))))
     if unit == "seconds":
-        notes.append(texts("figure.seconds.note", engine=label(engine_text(record, texts), LONGEST_ENGINE)))
+        notes.append(texts("figure.seconds.note"))
     if unit == "steps" and record.data.get("name") == "mnist" and len(optimizers(record)) == 1:
         notes.append(texts("figure.steps.note_shallue"))
     return " ".join(notes)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from math import inf, isfinite
 
+from hpsearch.comparison.analysis.contrasts import of_first
 from hpsearch.comparison.analysis.measured import Spread
 from hpsearch.comparison.analysis.standings import Standing, Value, compared_sizes, standings
-from hpsearch.comparison.analysis.times import UNITS, optimizers
-from hpsearch.comparison.figures.appearance import engine_text, percent, short_name, significant
+from hpsearch.comparison.analysis.times import UNITS, optimizers, times
+from hpsearch.comparison.figures.appearance import engine_text, percent, regime_name, short_name, significant
 from hpsearch.locales import Texts
 from hpsearch.reporting.formatting import MetricFormat, duration, number
 from hpsearch.reporting.pieces import Paragraph, RankedCell, RankedTable
@@ -33,7 +34,25 @@ def ranked_table(record: ComparisonRecord, texts: Texts) -> list[RankedTable | P
     head = [texts("standing.method"), *(texts(f"standing.{name}") for name in found)]
     notes = [texts("standing.note"), *(texts(f"standing.note_{name}") for name in NOTED if name in found)]
     notes.append(texts("standing.note_seconds", engine=engine_text(record, texts)))
+    others = _least_of_others(record, texts)
+    if others:
+        notes.append(texts("standing.note_least", parts=", ".join(others)))
     return [RankedTable(texts("standing.title"), head, rows), Paragraph(" ".join(notes), "note")]
+
+
+def _least_of_others(record: ComparisonRecord, texts: Texts) -> list[str]:
+    """Return the costs of which a batch size that is not in the table needs least, with that batch size."""
+    shown = compared_sizes(record)
+    found = []
+    for unit in UNITS:
+        arms = [arm for arm in of_first(record, times(record)).values() if unit in arm.costs]
+        least = min(arms, key=lambda arm: arm.costs[unit].median.value, default=None)
+        if least is None or least.batch_size in shown or not isfinite(least.costs[unit].median.value):
+            continue
+        name = regime_name(least.batch_size, record.rows, texts)
+        value = _written(unit, least.costs[unit].median.value, record, texts)
+        found.append(texts("standing.least", what=texts(f"standing.{unit}"), value=value, name=name))
+    return found
 
 
 def _shortest_name(arm: ArmRecord, compared: Sequence[ArmRecord], record: ComparisonRecord, texts: Texts) -> str:

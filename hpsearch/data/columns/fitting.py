@@ -33,7 +33,7 @@ from hpsearch.data.options import ReadOptions
 from hpsearch.data.scaling import Scaled
 from hpsearch.data.splits import Split
 from hpsearch.data.transform import PERIODS, TableTransform, width
-from hpsearch.errors import UserError, counted, listed, shown, suggestion
+from hpsearch.errors import UserError, listed, shown, suggestion
 
 VERSION = 1
 ROWS_AT_ONCE = 65_536
@@ -274,15 +274,9 @@ def _missing_notices(entries: Sequence[Entry], numbers: Array, missing: str) -> 
 def _vanished(table: Table, entries: Sequence[Entry], numbers: Array) -> Iterator[str]:
     """Yield which columns of text have numbers so close to 0 that they are read as 0."""
     for entry, values in zip(entries, numbers.T, strict=True):
-        cells = table.column(entry["name"])
-        if entry["kind"] == "number" and not isinstance(cells, np.ndarray):
-            places = np.flatnonzero(parsing.vanished(cells, values))
-            if len(places):
-                example = shown(cells[int(places[0])].as_py())
-                yield (
-                    f"Column {shown(entry['name'])}: {counted(len(places), 'cell')} too close to 0 for a number of 64 bits, "
-                    f"as {example}, read as 0. Rescale the column if they differ."
-                )
+        if entry["kind"] == "number":
+            name = entry["name"]
+            yield from parsing.vanished_notice(f"Column {shown(name)}", table.column(name), values)
 
 
 def _unknown_truths(entries: Sequence[Entry], unknown: Array) -> Iterator[str]:

@@ -4,7 +4,7 @@ An empty cell is missing. In a column whose other cells are all numbers or all d
 is a text like any other. A number has no leading zeros (007 is a name), no thousands separators, and one decimal mark for a file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from hpsearch.data.cells import Array
 from hpsearch.data.columns.table import Cells
+from hpsearch.errors import counted, shown
 
 MISSING = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "?", "-", ".")  # beside the empty cell
 TRUTH = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))  # compared without case; 0 and 1 are numbers
@@ -26,7 +27,7 @@ BLANK = r"[ \t\x{a0}\x{202f}]?"
 BEFORE = rf"(?:[$€£¥₹]{BLANK}|Rs\.? ?|[A-Z]{{3}} )"  # a number: a currency
 BEHIND = r"[$€£¥₹%‰]|°?[A-Za-zµ]{1,3}"
 UNIT = rf"^\(?[+-]?{BEFORE}?[+-]?\d[\d.,]*(?:{BLANK}(?:{BEHIND}))?\)?$"
-TINY = r"[1-9].*[eE]-"  # of a number that float64 may have no other value for than 0
+NOT_ZERO = r"^[^eE]*[1-9]"  # a number other than 0
 INFINITE = r"(?i)^[+-]?inf(?:inity)?$"
 
 
@@ -80,12 +81,18 @@ def unit(cells: Any) -> str:
     return str(units[0].as_py()) if len(units) == 1 else ""
 
 
-def vanished(cells: Any, values: Array) -> Array:
-    """Return which text cells [N] are numbers other than 0 whose float64 [N] is 0."""
+def vanished_notice(what: str, cells: Any, values: Array) -> Iterator[str]:
+    """Yield how many text cells [N] are numbers other than 0 whose float64 [N] is 0, if some are; `what` names them."""
     zero: Array = np.equal(values, 0)
-    if zero.any():
-        zero &= matches(cells, TINY)
-    return zero
+    if isinstance(cells, np.ndarray) or not zero.any():
+        return
+    places = np.flatnonzero(zero & matches(cells, NOT_ZERO))
+    if len(places):
+        example = shown(cells[int(places[0])].as_py())
+        yield (
+            f"{what}: {counted(len(places), 'cell')} too close to 0 for a number of 64 bits, as {example}, read as 0. "
+            "Rescale the column if they differ."
+        )
 
 
 def missing(cells: Any) -> Array:

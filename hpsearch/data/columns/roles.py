@@ -1,6 +1,6 @@
 """The role of each column of a table: the target, the group or time that divides the rows, all others inputs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +49,10 @@ def assign_roles(table: Table, target: Target, options: ReadOptions, targets: An
     if not inputs.names:
         raise UserError("only one column. Give a table with a target and at least one other column.")
     groups = _groups(inputs, options.group, missing_values)
+    weights = _weights(inputs, options.weight, missing_values)
+    vanished = [*_vanished(table, names, targets)]
+    if weights is not None:
+        vanished += _vanished(table, [str(options.weight)], weights)
     return Raw(
         TableInputs(inputs, names if len(names) > 1 else "".join(names) or None, options),
         targets,
@@ -56,10 +60,10 @@ def assign_roles(table: Table, target: Target, options: ReadOptions, targets: An
         groups=groups,
         times=_times(inputs, options, missing_values),
         reading=(*table.assumptions, of_missing(missing_values, of_file=table.origin == "file")),
-        notices=_group_notice(options.group, groups),
+        notices=(*_group_notice(options.group, groups), *vanished),
         target_names=names if len(names) > 1 else (),
         drop_rows=options.drop_rows,
-        weights=_weights(inputs, options.weight, missing_values),
+        weights=weights,
         weighted_by=f"column {shown(options.weight)}",
     )
 
@@ -104,6 +108,13 @@ def _group_notice(name: str | None, groups: Array | None) -> tuple[str, ...]:
     return (
         f"Group {shown(name)} has another value in every row: no rows are kept together, as if there were no group.",
     )
+
+
+def _vanished(table: Table, names: Sequence[str], values: Array) -> Iterator[str]:
+    """Yield which columns, read as numbers [N] or [N, columns], have some so close to 0 that they are read as 0."""
+    if names and values.dtype.kind == "f":
+        for name, column in zip(names, values.reshape(len(values), -1).T, strict=True):
+            yield from parsing.vanished_notice(f"Column {shown(name)}", table.column(name), column)
 
 
 def label_numbers(cells: Any, decimal: str) -> Array:

@@ -16,15 +16,17 @@ from hpsearch.data.targets import facts_of
 NAME = "target"
 
 
-def number_targets(targets: Any, options: ReadOptions, task: str | None) -> tuple[Any, tuple[Assumption, ...]]:
-    """Return targets [N] that are texts as the numbers [N] that they are, with what was assumed of them; others as they are.
+def number_targets(
+    targets: Any, options: ReadOptions, task: str | None
+) -> tuple[Any, tuple[Assumption, ...], tuple[str, ...]]:
+    """Return targets [N] that are texts as the numbers [N] that they are, with what was assumed of them and notices; others as they are.
 
     Labels may be texts like "1" and "2,3": those that can be classes stay texts, unless a regression is asked for.
 
     Raises:
         UserError: the numbers may be read in two ways.
     """
-    as_given = (targets, ())
+    as_given = (targets, (), ())
     if task not in (None, "regression") or hasattr(targets, "detach"):
         return as_given
     cells = to_array(targets, NAME)
@@ -42,4 +44,4 @@ def number_targets(targets: Any, options: ReadOptions, task: str | None) -> tupl
         return as_given
     if task is None and not facts_of(known).has_many_values:
         return as_given
-    return values, table.assumptions
+    return values, table.assumptions, tuple(parsing.vanished_notice(NAME.title(), plain, values))

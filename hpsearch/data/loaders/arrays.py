@@ -121,11 +121,12 @@ def _raw(inputs: Any, targets: Any, read: ReadOptions, task: str | None) -> Raw:
     from hpsearch.data.columns.text_targets import number_targets
 
     names = _names_of(targets)
-    targets, assumptions = number_targets(targets, read, task)
+    targets, assumptions, notices = number_targets(targets, read, task)
     of_columns = (read.group, read.time, read.weight, read.missing)
     asked = bool(read.columns) or any(option is not None for option in of_columns)
     if not asked and not _has_other_cells(inputs):
-        return Raw(inputs, targets, "arrays", reading=assumptions, target_names=names, drop_rows=read.drop_rows)
+        raw = Raw(inputs, targets, "arrays", reading=assumptions, target_names=names, drop_rows=read.drop_rows)
+        return replace(raw, notices=notices)
     from hpsearch.data.columns.roles import assign_roles
     from hpsearch.data.columns.table import table_of, table_of_array
     from hpsearch.data.columns.text_numbers import with_plain_numbers
@@ -133,7 +134,7 @@ def _raw(inputs: Any, targets: Any, read: ReadOptions, task: str | None) -> Raw:
     table = table_of(inputs) if hasattr(inputs, "iloc") else table_of_array(inputs)
     table = with_plain_numbers(table, read)
     raw = assign_roles(table, None, _refusing(read), targets)
-    return replace(raw, reading=(*assumptions, *raw.reading), target_names=names)
+    return replace(raw, reading=(*assumptions, *raw.reading), target_names=names, notices=(*notices, *raw.notices))
 
 
 def _names_of(targets: Any) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -117,7 +117,7 @@ def _unread_bits(image: Image.Image) -> str:
         return "32 bits a channel"
     if image.mode in (*GREY, "I") or image.format not in ("TIFF", "PPM"):
         return ""
-    how = [tile[3] for tile in getattr(image, "tile", ())]  # what PIL's decoder is told
+    how = [tile[3] for tile in _tiles(image)]
     of_tiff = any(";16" in str(told) for told in how)
     of_ppm = any(isinstance(told, tuple) and isinstance(told[-1], int) and told[-1] > FULL[8] for told in how)
     return f"colours of 16 bits as {image.format}" * (of_tiff or of_ppm)
@@ -141,7 +141,7 @@ def is_deep(image: Image.Image) -> bool:
     """Whether an image, not yet decoded, has 16 bits a channel."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):  # PIL has 32 bits for the latter
         return True
-    return image.format == "PNG" and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    return image.format == "PNG" and any(";16" in str(tile[3]) for tile in _tiles(image))
 
 
 def _upright(image: Image.Image) -> tuple[int, int]:
@@ -245,12 +245,10 @@ def _deep_pixels(file: Path, image: Image.Image, shape: Shape, background: str |
 
 
 def _channels(file: Path, image: Image.Image, background: str | None) -> Array:
-    """Return the channels [1 or 3, H, W] of an image of 16 bits; PIL would keep the high byte of coloured ones alone."""
+    """Return the channels [1 or 3, H, W] of an image of 16 bits."""
     if image.mode.startswith("I"):
         return np.asarray(image).astype(np.float32)[None]
-    from torchvision.io import ImageReadMode, decode_image, read_file
-
-    decoded = decode_image(read_file(str(file)), ImageReadMode.UNCHANGED).numpy().astype(np.float32)
+    decoded = _both_bytes(file)
     count = 1 if len(decoded) <= 2 else 3
     colours: Array = decoded[:count]
     if background is None or len(decoded) == count:
@@ -258,6 +256,35 @@ def _channels(file: Path, image: Image.Image, background: str | None) -> Array:
     opaque = decoded[count] / FULL[16]  # [H, W]
     under = FULL[16] if background == "white" else 0
     return np.asarray(colours * opaque + under * (1 - opaque))
+
+
+def _both_bytes(file: Path) -> Array:
+    """Return the channels [C, H, W] of a PNG image that has 16 bits in each of several, of which PIL keeps the high byte.
+
+    Where PIL takes the numbers for little-endian ones it keeps the low byte; two channels of 16 bits it takes for four of 8. (torchvision's
+    decoder reads all bits, and ends the process where a file is damaged.)
+    """
+    with _open(file) as image:
+        rawmode = str(_tiles(image)[0][3])
+    if rawmode == "LA;16B":
+        bytes_ = _decoded_as(file, "RGBA")  # [H, W, 4]: of each channel the high byte, then the low one
+        high, low = bytes_[..., ::2], bytes_[..., 1::2]
+    else:
+        high, low = _decoded_as(file, rawmode), _decoded_as(file, rawmode.replace("16B", "16L"))
+    both = 256 * high.astype(np.float32) + low  # [H, W, C]
+    return np.asarray(both.transpose(2, 0, 1))
+
+
+def _decoded_as(file: Path, rawmode: str) -> Array:
+    """Return the bytes [H, W, C] of an image whose pixels PIL takes for some in a raw mode of its own."""
+    with _open(file) as image:
+        image.tile = [(*tile[:3], rawmode) for tile in _tiles(image)]  # type: ignore[attr-defined]
+        return np.asarray(image)
+
+
+def _tiles(image: Image.Image) -> list[Any]:
+    """Return what PIL's decoder is told of each part of an image that is not yet decoded: the last item is the raw mode."""
+    return [*getattr(image, "tile", ())]
 
 
 def _resized(channel: Array, orientation: int, shape: Shape) -> Array:

@@ -1,6 +1,6 @@
 """Figures of training itself: learning curves of the best against the rest, and the losses of the best trial."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from math import inf, isfinite
 from typing import Any
@@ -113,7 +113,7 @@ def curves(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
         edge.append(texts(f"search.figure.curves.begin_{side}"))
     if count := _ended_beyond(record, leaders, ends, metric):
         edge.append(texts(f"search.figure.curves.ended_{side}", trials=texts.count("trial", count)))
-    figure.add_trace(_others(record, leaders, budget))
+    figure.add_trace(_others(record, leaders, budget, lambda history: history.metric))
     return figure.update_layout(meta={"edge": " ".join(edge), **_whole(figure, ends, metric)})
 
 
@@ -127,7 +127,9 @@ def _whole(figure: go.Figure, ends: Ends, metric: MetricFormat) -> dict[str, Any
     return {"whole": {"axis": scale_of_axis(value_axis(metric, (low, high))), "edge": ""}}
 
 
-def _others(record: StudyRecord, leaders: Sequence[TrialRecord], budget: int) -> go.Scatter:
+def _others(
+    record: StudyRecord, leaders: Sequence[TrialRecord], budget: int, values_of: Callable[[History], Sequence[float]]
+) -> go.Scatter:
     """Return the curves of the other trials, which the page shows one at a time: gaps between them, the best and an even choice of many."""
     x: list[float | None] = []
     y: list[float | None] = []
@@ -138,9 +140,13 @@ def _others(record: StudyRecord, leaders: Sequence[TrialRecord], budget: int) ->
     for trial in thin(others, max(1, POINTS // longest), MetricFormat.of(record)):
         history = trial.history or History()
         x += [*(round(evaluation / budget, 4) for evaluation in history.evaluation), None]
-        y += [*(float(f"{value:.4g}") for value in history.metric), None]
+        y += [*map(_short, values_of(history)), None]
         numbers += [*repeat(trial.number, len(history)), None]
     return go.Scatter(x=x, y=y, customdata=numbers, mode="lines", visible=False, showlegend=False)
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.4g}") if isfinite(value) else None
 
 
 def _line(
@@ -244,8 +250,6 @@ def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
     pruned = sum(trial.outcome == "pruned" for trial in record.trials)
     if pruned:
         sentences.append(texts("search.figure.curves.pruned", trials=texts.count("pruned_trial", pruned)))
-    best_at = share(leader.best_evaluation / _budget(frames, record))
-    sentences.append(texts("search.figure.curves.best_at", metric=metric.name, share=best_at))
     return " ".join(sentences)
 
 
@@ -260,7 +264,10 @@ def _reported(record: StudyRecord, texts: Texts) -> str:
 
 
 def losses(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Figure | None:
-    """Draw training and validation loss of the best trial; a gap that opens is over-fitting."""
+    """Draw training and validation loss of the best trial; a gap that opens is over-fitting.
+
+    Of a trial that the reader chooses the page adds the validation loss.
+    """
     leader = best(record)
     history = _curve(leader)
     if history is None or leader is None:
@@ -274,12 +281,13 @@ def losses(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.Fi
         name = texts(f"search.figure.losses.{part}")
         line = {"color": LIGHT[color], "width": 2, "dash": dash}
         labels = [number(value) for value in values]
-        figure.add_trace(_line(history, values, budget, name, labels, texts, name=name, line=line))
+        numbers = [leader.number] * len(history)
+        figure.add_trace(_line(history, values, budget, name, labels, texts, name=name, line=line, customdata=numbers))
     figure.update_xaxes(budget_axis(texts))
     figure.update_yaxes(_loss_axis([*history.training_loss, *history.validation_loss], texts))
     if leader.best_evaluation:
         _mark_best(figure, leader.best_evaluation / budget, texts)
-    return figure
+    return figure.add_trace(_others(record, [leader], budget, lambda history: history.validation_loss))
 
 
 def _loss_axis(values: Sequence[float], texts: Texts) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from hpsearch.reporting.figures.style import (
     number_ticks,
     rounded,
 )
-from hpsearch.reporting.formatting import interval, number, share, visible
+from hpsearch.reporting.formatting import MetricFormat, interval, number, share, visible
 from hpsearch.reporting.tables import Frames
 from hpsearch.reporting.tables.results import predicted_of
 from hpsearch.statistics.estimates import student_mean
@@ -112,7 +112,7 @@ def _right(record: StudyRecord, right: int, texts: Texts) -> str:
         "search.figure.confusion.right",
         rows=rows_of(record, texts),
         right=f"{right:,}",
-        share=share(right / predicted_of(record)["count"]),
+        share=MetricFormat.named("accuracy", maximize=True, texts=texts).text(right / predicted_of(record)["count"]),
         model=model_of(record, texts),
     )
 

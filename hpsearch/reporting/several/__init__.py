@@ -17,6 +17,7 @@ from hpsearch.reporting.several.contrast import Contrast, basis, contrasts, diff
 from hpsearch.reporting.several.progress import progress_figure
 from hpsearch.reporting.several.settings import Record, differences, labels, obstacles
 from hpsearch.reporting.study_page import script_texts
+from hpsearch.reporting.tables.table import end_of
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.records import Score
 
@@ -146,7 +147,7 @@ def _table(records: Sequence[StudyRecord], found: Sequence[Contrast], texts: Tex
 def _cells(record: StudyRecord, texts: Texts) -> dict[str, str]:
     """Return what the table has of a study, by column."""
     metric = MetricFormat.of(record, texts)
-    seconds = record.result.get("seconds")
+    seconds = max((end_of(trial) for trial in record.trials if trial.seconds is not None), default=None)
     versions = record.result.get("versions") or {}
     return {
         "data": visible(record.data.get("title") or record.data.get("name") or "–", 80),
@@ -156,7 +157,7 @@ def _cells(record: StudyRecord, texts: Texts) -> dict[str, str]:
         "network": _network(record, texts),
         "validation": _interval(score_of(record, "mean") or score_of(record, "best"), metric),
         "test": _interval(score_of(record, "test"), metric),
-        "time": duration(seconds) if seconds else "–",
+        "time": duration(seconds),
         "seed": str(settings_of(record, "study").get("seed", "–")),
         "version": visible(versions.get("hpsearch") or "–", 40),
     }

@@ -16,7 +16,7 @@ from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.storage.records import FAILED, INFEASIBLE, INFINITE
 from hpsearch.trial import History, Outcome
 
-LEADERS = 20
+LEADERS = 10
 ATTRIBUTES = 100  # user attributes that are columns, of a foreign study
 SHOWN_ATTRIBUTES = 4  # of them, in the leaderboard
 OF_NETWORKS = (  # columns that a study has whose trials train networks of hpsearch's

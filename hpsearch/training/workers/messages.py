@@ -19,6 +19,7 @@ from hpsearch.data.tasks import TASKS
 from hpsearch.trial import TrainingRun, TrialSpec
 
 Array = npt.NDArray[np.generic]
+PLAIN = ("name", "title", "shape", "outputs", "classes", "labels", "target_form")  # fields of `Data`
 # Inputs, targets and weights (None: all alike) of the training and of the validation rows, the target's mean and scale.
 Division = tuple[Array | None, ...]
 
@@ -122,7 +123,7 @@ class SerializedDataset:
 
 def serialize(data: Data) -> SerializedDataset:
     """Return data as arrays."""
-    plain = {name: getattr(data, name) for name in ("name", "title", "shape", "outputs", "classes", "labels")}
+    plain = {name: getattr(data, name) for name in PLAIN}
     plain["summary"] = dict(data.summary)
     parts: list[Data | Fold] = [data, *data.folds]
     return SerializedDataset(

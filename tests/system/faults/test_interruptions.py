@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.cli import main
 from tests.support.cli_studies import (
     LONG_STUDY,
     CliStudy,
@@ -126,4 +127,16 @@ def test_a_stopped_process_continues(server: ForkServer, uninterrupted: Uninterr
     command.send(signal.SIGSTOP)
     threading.Timer(1.5, lambda: command.send(signal.SIGCONT)).start()
     assert command.wait() == 0
+    assert_finished(study, uninterrupted.trials)
+
+
+@pytest.mark.slow
+def test_a_clock_that_jumps(uninterrupted: Uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wall clock that is set hours and days forth and back at every look changes no trial and ends no run."""
+    draws = random.Random(2)  # noqa: S311
+    true_time = time.time
+    monkeypatch.setattr(time, "time", lambda: true_time() + draws.choice([0, 3_600, -3_600, 86_400 * 30, -86_400 * 30]))
+    study = CliStudy(tmp_path)
+    assert main(study.command) == 0
+    monkeypatch.undo()
     assert_finished(study, uninterrupted.trials)

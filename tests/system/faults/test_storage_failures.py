@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.cli_studies import CliStudy, Uninterrupted, assert_resumes, comparable, is_clean
 from tests.support.forked import ForkServer
-from tests.support.servers import postgres
+from tests.support.servers import grpc, postgres, redis
 
 
 def mount(*arguments: str) -> None:
@@ -100,6 +100,31 @@ def test_postgres_goes_away(
                 database.stop()
                 time.sleep(10 if long else 2)
             database.start()
+            status = command.wait(120)
+            assert (status, is_clean(command.output)) == (0, True), command.output
+            assert comparable(study.record().trials) == uninterrupted.trials
+
+
+SERVERS = {"Redis": redis, "gRPC": grpc}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_goes_away(
+    kind: str, server: ForkServer, uninterrupted: Uninterrupted, new_folder: Callable[[], Path], long: bool
+) -> None:
+    """With Redis or Optuna's gRPC proxy stopped for a second and started again during a run the study ends as the uninterrupted one."""
+    pytest.importorskip({"Redis": "redis", "gRPC": "grpc"}[kind])
+    with SERVERS[kind]() as storage:
+        if storage is None:
+            pytest.skip(f"{kind} is not installed")
+        for attempt in range(5 if long else 1):
+            study = CliStudy(new_folder(), storage=storage.url, name=f"flowers-{attempt}")
+            command = server.start(*study.command)
+            command.wait_for_output("trials/s")
+            storage.stop()
+            time.sleep(1)
+            storage.start()
             status = command.wait(120)
             assert (status, is_clean(command.output)) == (0, True), command.output
             assert comparable(study.record().trials) == uninterrupted.trials
