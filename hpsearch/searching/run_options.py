@@ -29,7 +29,7 @@ from hpsearch.training.folds import FoldEngine
 from hpsearch.trial import Direction
 
 GPU_LAG = 256  # of a study that begins on a GPU, at most
-LAG_SHARE = 1 / 4  # of its trials, at most
+LAG_SHARE = 1 / 8  # of its trials, at most
 TRIED_ROWS = 64  # on which a loss of the user's own is tried
 SAME_LOSS = 1e-5  # up to rounding
 WORKER_SHARES = {  # what a worker takes of a cluster: the least, and in words
@@ -271,8 +271,8 @@ def _check_loss(data: Data) -> None:
 def lag_on(device_type: str, trials: int) -> int:
     """Return the lag of a study of so many trials that begins on a device.
 
-    A GPU trains many trials in the time of one, so that there most of what a proposal could wait for is given up for company; three
-    quarters of the trials still know results.
+    A GPU trains many trials in the time of one, so that a long study has many proposed at once; seven eighths of its trials know results.
+    A short one is better off as on a CPU: its proposals and its pruner have few results as it is.
     """
     least: int = SearchSection.model_fields["lag"].default
     if device_type != "cuda":

@@ -8,6 +8,7 @@ milliseconds at a time; so many updates go with one launch, though no more than 
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from time import perf_counter
 from typing import Protocol
@@ -57,14 +58,19 @@ class CudaGraph:
     def capture(self, function: Callable[[], None]) -> None:
         """Record the function; other threads may use the device meanwhile, but not free its memory or wait for all of it.
 
-        `torch.cuda.graph` would wait for the whole device and collect garbage first.
+        `torch.cuda.graph` would wait for the whole device and collect garbage first. cuBLAS makes each thread's handle when it is first
+        asked for one, which cannot be recorded, and another thread may have warmed up.
         """
         with RECORDING, torch.cuda.stream(self.stream):
+            torch.cuda.current_blas_handle()
             self.graph.capture_begin(capture_error_mode="thread_local")
             try:
                 function()
-            finally:
-                self.graph.capture_end()
+            except BaseException:
+                with suppress(RuntimeError):  # of the recording, which is of no use; what spoiled it is raised
+                    self.graph.capture_end()
+                raise
+            self.graph.capture_end()
 
     def replay(self) -> None:
         """Launch all of it at once."""

@@ -235,7 +235,9 @@ def _network(spec: TrialSpec, data: Data, own: nn.Module | None) -> tuple[nn.Mod
 def _clock(device: torch.device) -> float:
     """Return the time once the device has done what it was given to do."""
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        torch.cuda.current_stream(
+            device
+        ).synchronize()  # to wait for the whole device would spoil another group's recording
     elif device.type == "mps":
         torch.mps.synchronize()
     return perf_counter()

@@ -10,6 +10,7 @@ from hpsearch.locales import Texts
 from hpsearch.searching import run_options
 from hpsearch.searching.run_options import GPU_LAG, lag_on
 from tests.support.cli_studies import STUDY, CliStudy
+from tests.support.simulated_gpu import run
 
 
 def lag_of(study: CliStudy) -> int:
@@ -22,18 +23,13 @@ def lag_of(study: CliStudy) -> int:
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have studies choose their lag as on a GPU, though a CPU trains."""
     choose = run_options.lag_on
-    monkeypatch.setattr(run_options, "lag_on", lambda device_type, trials: choose("cuda", 8 * trials))
+    monkeypatch.setattr(run_options, "lag_on", lambda device_type, trials: choose("cuda", 16 * trials))
 
 
-def test_a_gpu_has_a_larger_lag() -> None:
+def test_a_long_study_on_a_gpu_has_a_larger_lag() -> None:
     """On a CPU it is 8 whatever the number of trials; on a GPU it grows with them, so that most trials still know results."""
     assert [lag_on("cpu", trials) for trials in (1, 64, 10_000)] == [8, 8, 8]
-    lags = [lag_on("cuda", trials) for trials in (1, 64, 1_000, 10_000)]
-    assert lags == sorted(lags)
-    assert lags[0] == 8
-    assert lags[1] > 8
-    assert lags[-1] == GPU_LAG
-    assert all(lag <= trials / 2 for lag, trials in zip(lags[1:], (64, 1_000, 10_000), strict=True))
+    assert [lag_on("cuda", trials) for trials in (1, 64, 1_000, 10_000)] == [8, 8, 125, GPU_LAG]
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
@@ -75,3 +71,12 @@ def test_a_gpu_s_lag_is_said(
     said = "up to 8 trials train at once: trial k is proposed from the results of trials 0 to k − 8 (search.lag = 8)"
     assert said in " ".join(capsys.readouterr().out.split())
     assert Texts("ko").word(said) != said
+
+
+@pytest.mark.slow
+def test_a_larger_lag_trains_more_at_once() -> None:
+    """On the simulated device a larger lag has more trials in a step and more in training."""
+    before = run(160, "random", lag=8)
+    after = run(160, "random", lag=64)
+    assert after.together > 2 * before.together
+    assert after.in_training > 2 * before.in_training

@@ -1,11 +1,14 @@
 """A step that is repeated on a GPU: recorded alone and many at once, with little work queued; over recorders that run nothing."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
+import torch
 
 from hpsearch.training import capture
-from hpsearch.training.capture import AHEAD, BURST, WARM_UP, Queue, Repeated
+from hpsearch.training.capture import AHEAD, BURST, WARM_UP, CudaGraph, Queue, Repeated
+from hpsearch.training.devices import RECORDING
 
 
 class Recorder:
@@ -98,3 +101,32 @@ def test_little_work_is_queued(monkeypatch: pytest.MonkeyPatch, seconds: float) 
         ahead.append(clock[1] - clock[0])
     assert max(ahead) <= max(2.2 * AHEAD, 2.1 * seconds)
     assert queue.between > 1 or seconds > AHEAD
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_recording_s_calls(monkeypatch: pytest.MonkeyPatch, failing: bool) -> None:
+    """A recording begins once this thread has a cuBLAS handle and ends whatever happens; what the function raises is what is seen."""
+    calls: list[str] = []
+
+    class FakeGraph:
+        def capture_begin(self, capture_error_mode: str) -> None:
+            calls.append(f"begin {capture_error_mode}")
+
+        def capture_end(self) -> None:
+            calls.append("end")
+            if failing:
+                raise RuntimeError("capture was invalidated")
+
+    def function() -> None:
+        calls.append("run")
+        if failing:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_blas_handle", lambda: calls.append("handle"))
+    with pytest.raises(torch.OutOfMemoryError) if failing else nullcontext():
+        CudaGraph(torch.device("cuda:0")).capture(function)
+    assert calls == ["handle", "begin thread_local", "run", "end"]
+    assert not RECORDING.locked()
