@@ -322,7 +322,8 @@ def leave_out_starts(raw: Raw) -> list[str]:
         return []
     starts = search["start"]
     space, problems = read_space(given_space)
-    if problems:  # they are told when all of it is checked
+    if problems:  # they are told when all of it is checked, and no settings fit such a space
+        del search["start"]
         return []
     fitting = [given for given in starts if not starting_parameters(space, given)[1]]
     if search.get("sampler") == "grid":

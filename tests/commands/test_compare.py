@@ -119,7 +119,7 @@ def test_another_target_is_another_comparison(
             "compare iris --batch-sizes 1,,full",
             "command line: compare.batch_sizes[1] is ''; expected a whole number ≥ 1",
         ),
-        ("compare iris --target high", "--target 'high': a number expected"),
+        ("compare iris --target high", "command line: compare.target is 'high'; expected a number"),
         ("compare iris --target nan", "command line: compare.target is nan; expected a number"),
         ("compare iris --trials 1", "command line: compare.trials is 1; expected a whole number ≥ 2"),
         ("compare iris --seeds 1", "command line: compare.seeds is 1; expected a whole number ≥ 2"),

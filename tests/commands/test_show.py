@@ -94,7 +94,7 @@ def test_a_run_in_korean(reports: Path, capsys: pytest.CaptureFixture[str]) -> N
         words = shlex.split(line.removeprefix("다음"), comments=True)[3:]
         assert parser(words[0]).parse_args(words).lang == "ko"
     assert main(["open", "iris", "--reports", str(reports), "--no-browser", "--lang", "ko"]) == 0
-    assert capsys.readouterr().out == f"report {page}\n"
+    assert capsys.readouterr().out == f"보고서 {page}\n"
     assert main(["check", "iris", "--lang", "ko"]) == 0
     assert "행: 학습" in capsys.readouterr().out
 

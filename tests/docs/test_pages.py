@@ -73,7 +73,7 @@ def test_commands_exist_and_parse(shown: tuple[str, str]) -> None:
 
 
 def test_options_exist() -> None:
-    """An option that a sentence names is one of a command's."""
+    """An option that a sentence names is one of a command's, or of the tests."""
     helps = [
         [sys.executable, "-m", "hpsearch", command, "--help"]
         for command in ("run", "check", "compare", "predict", "list")
@@ -83,6 +83,7 @@ def test_options_exist() -> None:
         for command in helps
         for option in re.findall(r"--[a-z][a-z-]*", subprocess.run(command, capture_output=True, text=True).stdout)
     }
+    known |= {*re.findall(r'addoption\(\s*"(--[a-z-]+)"', read(ROOT / "tests" / "conftest.py"))}
     named = {span.split()[0] for page in [README, *PAGES] for span in spans(page) if span.startswith("--")}
     assert named - known == set()
 
