@@ -362,8 +362,19 @@ def read_study(options: argparse.Namespace) -> "StudyConfig":
     config = _read_study(options)
     begun = _settings_begun(options, config.study.name)
     if begun is not None:
-        config = _read_study(options, begun)
+        config = _as_begun(_read_study(options, begun), config)
     return config.with_code(config.named_code())
+
+
+def _as_begun(config: "StudyConfig", today: "StudyConfig") -> "StudyConfig":
+    """Return a study that goes on as it began, with a notice of what hpsearch would begin otherwise today."""
+    from hpsearch.storage.fingerprint import differences
+
+    told = differences(config.settings(), today.settings())
+    if not told:
+        return config
+    line = f"study '{config.study.name}' goes on with the settings that it began with: {told}. Begin another one for those (--name)"
+    return config.with_notices([*config.notices, line])
 
 
 def _settings_begun(options: argparse.Namespace, name: str) -> dict[str, Any] | None:

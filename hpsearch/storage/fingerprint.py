@@ -4,7 +4,7 @@ A hash says that the data changed; the rows and columns of both may say how.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,6 +59,7 @@ NO_EFFECT: tuple[Any, ...] = (None, [], "none", False)  # values of a setting th
 FOUND_DATES = re.compile(r"read as (%.*?)(?=, %.* would fit|, years of two digits|$)")  # a column's note
 BEFORE = {"compare.refine": 0, "compare.divisions": 1}  # what studies of before such a setting did
 NAMES_SHOWN = 3  # of columns
+LONGEST_VALUE = 80  # characters of a setting
 RESTORED = {"dropped": "drop"}  # what a column's kind in a summary is called as a setting, where that differs
 
 
@@ -138,7 +139,7 @@ def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:
     stored_data = read_table(attributes, "data")
     old = {**BEFORE, **dict(_flat(read_table(attributes, "settings")))}
     new = dict(_flat(study.settings))
-    changes = [key for key in sorted((old.keys() - BEFORE.keys()) | new.keys()) if _differs(key, old, new)]
+    changes = _changed(old, new)
     reread = _reread_columns(stored_data, study.data) | _other_dates(stored_data, old, new)
     is_same = stored_data.get("hash") == study.data.get("hash")
     stated = [key for key in changes if key.startswith(COLUMN_SETTING) and key not in old]
@@ -154,9 +155,8 @@ def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:
             "another name (--name)."
         )
     if changes:  # with other settings the rows are divided otherwise, and their hash says nothing more
-        differences = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in changes)
         raise UserError(
-            f"study '{study.name}' exists and differs: {differences}. Give it another name (--name) or the old settings."
+            f"study '{study.name}' exists and differs: {_told(changes, old, new)}. Give it another name (--name) or the old settings."
         )
     if reread and is_same:
         raise _reread_error(study.name, reread)
@@ -165,6 +165,25 @@ def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:
         raise UserError(
             f"study '{study.name}': {change}. Give the study another name (--name) for the new data, or the old data back to go on."
         )
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return how the settings of a study differ from those of before, apart from what may differ from run to run; "" where they do not."""
+    old, new = {**BEFORE, **dict(_flat(before))}, dict(_flat(now))
+    return _told(_changed(old, new), old, new)
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [key for key in sorted((old.keys() - BEFORE.keys()) | new.keys()) if _differs(key, old, new)]
+
+
+def _told(keys: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    return "; ".join(f"{key} was {_value(old.get(key))}, now {_value(new.get(key))}" for key in keys)
+
+
+def _value(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def refuse_other_inputs(record: Fingerprint, now: Fingerprint) -> None:

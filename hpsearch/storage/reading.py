@@ -63,8 +63,11 @@ def settings_begun(url: str, name: str) -> dict[str, Any] | None:
     """
     with suppress(UserError, StorageError):
         settings = read_attribute(url, name, "settings")
-        if "space" in settings and "compare" not in settings:
-            return {**settings, "data": {"target_range": "none", **settings["data"]}}
+        if "space" not in settings or "compare" in settings:
+            return None
+        if read_attribute(url, name, "data").get("task") == "regression":
+            settings["data"] = {"target_range": "none", **settings["data"]}  # an earlier version limited no predictions
+        return settings
     return None
 
 

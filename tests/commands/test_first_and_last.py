@@ -200,3 +200,25 @@ def test_python_has_them_too(tmp_path: Path) -> None:
         hpsearch.search(inputs, targets, start=({"width": 5000},), **options)
     with pytest.raises(UserError, match=r"search\.start: no study 'nothing'"):
         hpsearch.search(inputs, targets, start="nothing", **options)
+
+
+def test_a_study_goes_on_as_it_began(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Settings that hpsearch brings may be others in another version: a study that has begun keeps those it began with, which is said."""
+    file = tmp_path / "numbers.csv"
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(60, 2))
+    file.write_text("a,b,y\n" + "\n".join(f"{a},{b},{a * b}" for a, b in rows))
+    command = ["run", "--data", str(file), "--target", "y", "--reports", str(tmp_path / "out"), "--device", "cpu"]
+    quick = ["--set", "confirm.trials=0", "--set", "data.folds=2", "--set", "training.epochs=2"]
+    earlier = ["--set", "space.depth=1", "--set", "space.activation=tanh", "--set", "data.target_range=none"]
+    assert main([*command, *quick, *earlier, "--trials", "2"]) == 0
+    capsys.readouterr()
+    assert main([*command, "--trials", "3"]) == 0
+    screen = " ".join(capsys.readouterr().out.split())
+    assert "study 'numbers' goes on with the settings that it began with:" in screen
+    assert "space.activation was 'tanh', now ['relu'" in screen
+    trials = read_study(f"sqlite:///{tmp_path / 'out' / 'numbers' / 'study.db'}").trials
+    assert len(trials) == 3
+    assert all("activation" not in trial.params for trial in trials)
+    assert main([*command, "--set", "space.depth=2", "--trials", "4"]) == 2
+    assert "space.depth was 1, now 2" in told(capsys)
