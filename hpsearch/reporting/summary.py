@@ -17,6 +17,7 @@ from hpsearch.reporting.ranking import best, settings_of, space_of
 from hpsearch.reporting.replicates import winner_failed
 from hpsearch.reporting.selection import all_trials, network, of_trials, usable_trials
 from hpsearch.reporting.trust import always, beside, mean_remark
+from hpsearch.space import PIECEWISE
 from hpsearch.storage import StudyRecord, TrialRecord
 
 OF_THE_NETWORK = re.compile(r"depth|width|width_\d+|activation|initialization|taper")  # said by the network's shape
@@ -116,6 +117,8 @@ def _described(record: StudyRecord, leader: TrialRecord, texts: Texts) -> str:
     if shape:
         params = {name: value for name, value in params.items() if not OF_THE_NETWORK.fullmatch(name)}
         layers.append(network(shape["widths"], str(shape.get("activation") or ""), texts))
+        if params.pop("number_encoding", None) == PIECEWISE:
+            layers.append(texts("search.phrase.piecewise"))
         if "dropout" in params:
             layers.append(_setting("dropout", params.pop("dropout")))
     optimizer = params.pop("optimizer", None)

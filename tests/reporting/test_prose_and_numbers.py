@@ -141,6 +141,20 @@ def test_only_gradient_descent_is_called_so(params: dict[str, Any], said: str, u
     assert unsaid not in text
 
 
+@pytest.mark.parametrize("encoding", ["standard", "piecewise"])
+def test_the_encoding_of_numbers_is_the_networks(encoding: str) -> None:
+    """It is told of the layers, where it is not the standard one, and never as something that an optimizer has."""
+    record = study()
+    leader = best(record)
+    assert leader is not None
+    own = replace(leader, params={**leader.params, "number_encoding": encoding})
+    text = best_network(replace(record, trials=tuple(own if t is leader else t for t in record.trials)))
+    layers, _, trained = text.partition("trained")
+    assert ("numbers encoded piecewise" in layers) == (encoding == "piecewise")
+    assert "piecewise" not in trained
+    assert "number_encoding" not in text
+
+
 @pytest.mark.parametrize("rows", [1, 2, 27, 270, 9_999])
 def test_all_rows_right_lies_within_its_own_interval(rows: int) -> None:
     """The ends of Wilson's interval are 0 and 1 themselves, and a mean of 100 % is not outside "87.5 to 100.0 %"."""
