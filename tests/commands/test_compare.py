@@ -83,7 +83,7 @@ def test_report_is_the_same_again(compared: tuple[Path, list[str]], capsys: pyte
     assert undated(folder / "report.html") == before
     assert [table.read_bytes() for table in sorted((folder / "tables").iterdir())] == contents
     assert main(["report", "compare-iris", "--reports", str(compared[0]), "--lang", "ko"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == f"report {folder}/report.ko.html"
+    assert capsys.readouterr().out.splitlines()[-1] == f"보고서 {folder}/report.ko.html"
     assert '<html lang="ko">' in undated(folder / "report.ko.html")
     assert undated(folder / "report.html") == before
 
