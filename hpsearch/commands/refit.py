@@ -46,9 +46,8 @@ def call(options: argparse.Namespace) -> None:
     save_model(folder, "refit", refitted.model)
     _show_result(screen, refitted, uses)
     screen.row("model", folder / "refit.safetensors")
-    _, page = write_page(
-        run_options.storage, record.name, folder, options.lang
-    )  # it says how often the test rows were used
+    # the page says how often the test rows were used
+    _, page = write_page(run_options.storage, record.name, folder, options.lang)
     screen.row("report", page)
 
 

@@ -49,9 +49,8 @@ PRODUCTS = {  # of small matrices: of each part of an escape test for each of it
     "teacher": (15_000, 2_600_000, 15_000, 250_000),
     "dead_relu": (4_000,),
 }
-TIMED_SECONDS = (
-    0.05  # of a piece of work that is timed, repeats together: long enough to feel what else the machine does
-)
+# of a piece of work that is timed, repeats together: long enough to feel what else the machine does
+TIMED_SECONDS = 0.05
 
 
 class RunPace:

@@ -63,9 +63,8 @@ def measure(context: ComparisonContext, winners: Sequence[Winner], target: float
         drawn_sizes = sizes if job.batch_size == reference else ()
         return measure_run(job.spec, own, plan, drawn_sizes, lambda: context.stopping)
 
-    todo = sorted(
-        (job for job in jobs if not job.done), key=lambda job: job.spec.number
-    )  # a run of each batch size in turn
+    # a run of each batch size in turn
+    todo = sorted((job for job in jobs if not job.done), key=lambda job: job.spec.number)
     done = len(jobs) - len(todo)
     context.observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
     with one_thread(data), ThreadPoolExecutor(worker_threads(data), initializer=begin_worker, initargs=(data,)) as pool:

@@ -71,7 +71,7 @@ def _holds(folder: Path, name: str, described: Mapping[str, Any], weights: bytes
         same = _content(folder / f"{name}.safetensors") == weights and with_checksum(known) == known
     except StorageError:
         return False
-    return same and _undated(known) == _undated(json.loads(json.dumps(described)))
+    return same and _undated(known) == _undated(described)
 
 
 def _undated(described: Mapping[str, Any]) -> dict[str, Any]:

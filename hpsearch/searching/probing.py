@@ -46,9 +46,8 @@ OVERHEAD = 0.05  # seconds in which a trial is proposed and stored; measured: 40
 SEARCHED = 0.5
 CONFIRMED = 0.8  # likewise of the best trials on further seeds, which no pruner ends: 0.82, 0.84 and 0.73
 END = 4.0  # seconds for the report
-LATER = (
-    280 * 2**20
-)  # bytes that report, storage and the end of the process take: 140 to 330 MB more than a check in six studies
+# Bytes that report, storage and the end of the process take: 140 to 330 MB more than a check in six studies.
+LATER = 280 * 2**20
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,8 +206,7 @@ class SearchSpace:
         """Return the parameters of the largest network of the space, tapers aside."""
         depth = _largest(self.domain("depth"))
         width = _largest(self.domain("width"))
-        seen = pieces if self.has_pieces else ()
-        return Architecture(inputs, (width,) * depth, outputs, pieces=seen).parameters
+        return Architecture(inputs, (width,) * depth, outputs, pieces=pieces).parameters
 
     def plain(self) -> dict[str, Any]:
         """Return the space as a study's file writes it."""

@@ -61,11 +61,12 @@ def settings_begun(url: str, name: str) -> dict[str, Any] | None:
 
     What was not there in the version that began it has the value that stands for what that one did.
     """
-    with suppress(UserError, StorageError):
-        settings = read_attribute(url, name, "settings")
+    with suppress(UserError, StorageError), open_for_reading(url) as storage:
+        attributes = storage.get_study_user_attrs(_find(storage, url, name))
+        settings = read_table(attributes, "settings")
         if "space" not in settings or "compare" in settings:
             return None
-        if read_attribute(url, name, "data").get("task") == "regression":
+        if read_table(attributes, "data").get("task") == "regression":
             settings["data"] = {"target_range": "none", **settings["data"]}  # an earlier version limited no predictions
         return settings
     return None

@@ -21,9 +21,8 @@ from hpsearch.training.progress import Stopping
 LOGGER = logging.getLogger(__name__)
 WARM_UP = 3  # runs before the recording, in which libraries set themselves up
 BURST = 16  # runs that are recorded as one, besides one alone
-AHEAD = (
-    0.1  # seconds of work, about, between two marks; two of them are queued at most, so that Ctrl-C is answered soon
-)
+# seconds of work, about, between two marks; two of them are queued at most, so that Ctrl-C is answered soon
+AHEAD = 0.1
 GROWTH = 8  # times as many launches between the next two marks, at most
 
 

@@ -42,9 +42,8 @@ from hpsearch.trial import TrialSpec
 
 POLL_SECONDS = 0.1  # after which the loop sees that it is to stop
 STOP_SECONDS = 2.0  # that a thread has to see it
-REFILL_SHARE = (
-    1 / 8
-)  # of the slots that are free before new trials are taken; of a group's size that is worth a group of its own
+# of the slots that are free before new trials are taken; of a group's size that is worth a group of its own
+REFILL_SHARE = 1 / 8
 
 
 @dataclass(frozen=True, slots=True)

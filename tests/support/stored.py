@@ -1,13 +1,18 @@
 """A small study as the tests of storages write it: what it is, its one hyperparameter, and runs of its trials."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 
+from hpsearch.errors import HpsearchError
+from hpsearch.storage import StudyRecord
 from hpsearch.storage.fingerprint import Fingerprint
+from hpsearch.storage.opening import close_storage
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.trial import History, Outcome, TrainingRun
@@ -40,6 +45,23 @@ def write_study(file: Path, trials: int, result: Mapping[str, Any], *, complete:
     writer.complete = complete
     writer.close()
     return file
+
+
+def plain(record: StudyRecord) -> dict[str, Any]:
+    """Return all that a report reads, but when it was read and when trials started."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    return values | {"as_of": "", "trials": [replace(trial, started=None) for trial in record.trials]}
+
+
+def reopened(file: Path) -> list[Any]:
+    """Return what a run reads that goes on."""
+    writer = StudyWriter.open(sqlite_url(file), FINGERPRINT)
+    try:
+        return [(t.params, t.state, t.values, t.rungs, t.run) for t in writer.previous_trials()]
+    finally:
+        with suppress(HpsearchError):
+            writer.close()
+        close_storage(writer.storage)
 
 
 def long_run(number: int, evaluations: int) -> TrainingRun:

@@ -164,9 +164,8 @@ def parallel(function: Callable[[Item], Result], items: Iterable[Item], watch: W
         Halted: the watch says so.
     """
     todo = list(items)
-    mixed = sorted(
-        range(len(todo)), key=lambda place: place * GOLDEN % 1
-    )  # neighbours far from each other, the first one first
+    # neighbours far from each other, the first one first
+    mixed = sorted(range(len(todo)), key=lambda place: place * GOLDEN % 1)
     results: dict[int, Result] = {}
 
     def run(place: int) -> Result:

@@ -2,20 +2,16 @@
 
 import shutil
 import sqlite3
-from contextlib import closing, suppress
-from dataclasses import fields, replace
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hpsearch.errors import HpsearchError
-from hpsearch.storage.opening import close_storage
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.urls import sqlite_url
-from hpsearch.storage.writing import StudyWriter
 from tests.support.cli_studies import TRIALS
-from tests.support.stored import FINGERPRINT, write_study
+from tests.support.stored import plain, reopened, write_study
 
 
 @pytest.fixture(scope="module")
@@ -26,21 +22,8 @@ def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Return all that a report reads, but when it was read and when trials started."""
-    record = read_study(sqlite_url(file), "s")
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    return values | {"as_of": "", "trials": [replace(trial, started=None) for trial in record.trials]}
-
-
-def reopened(file: Path) -> list[Any]:
-    """Return what a resumed run reads."""
-    writer = StudyWriter.open(sqlite_url(file), FINGERPRINT)
-    try:
-        return [(t.params, t.state, t.values, t.rungs, t.run) for t in writer.previous_trials()]
-    finally:
-        with suppress(HpsearchError):
-            writer.close()
-        close_storage(writer.storage)
+    """Return all that a report of the study reads."""
+    return plain(read_study(sqlite_url(file), "s"))
 
 
 def test_a_write_that_was_cut_short(study_file: Path, tmp_path: Path) -> None:

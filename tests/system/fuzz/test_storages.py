@@ -7,21 +7,17 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hpsearch.errors import HpsearchError
-from hpsearch.storage.opening import close_storage
 from hpsearch.storage.reading import read_study
-from hpsearch.storage.records import StudyRecord
 from hpsearch.storage.urls import sqlite_url
-from hpsearch.storage.writing import StudyWriter
 from tests.support.fuzzing import Fuzz
 from tests.support.mutants import OF_BYTES, VALUES, mutated, mutated_values
-from tests.support.stored import FINGERPRINT, write_study
+from tests.support.stored import plain, reopened, write_study
 
 TRIALS = 12
 RESULT = {"trial": 1, "networks": [[1, None]], "search": {"trial": 1}, "confirmed": [], "validation": 0.75}
@@ -97,23 +93,6 @@ def _near(value: Any, draw: random.Random) -> Any:
 def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return the content of a complete study of twelve trials."""
     return write_study(tmp_path_factory.mktemp("sound") / "study.db", TRIALS, RESULT, complete=True).read_bytes()
-
-
-def plain(record: StudyRecord) -> dict[str, Any]:
-    """Return all that a report reads, but when it was read and when trials started."""
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    return values | {"as_of": "", "trials": [replace(trial, started=None) for trial in record.trials]}
-
-
-def reopened(file: Path) -> list[Any]:
-    """Return what a run reads that goes on."""
-    writer = StudyWriter.open(sqlite_url(file), FINGERPRINT)
-    try:
-        return [(t.params, t.state, t.values, t.rungs, t.run) for t in writer.previous_trials()]
-    finally:
-        with suppress(HpsearchError):
-            writer.close()
-        close_storage(writer.storage)
 
 
 def by_sqlite(file: Path) -> list[tuple[Any, ...]]:
