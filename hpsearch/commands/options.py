@@ -370,7 +370,10 @@ def _as_begun(config: "StudyConfig", today: "StudyConfig") -> "StudyConfig":
     """Return a study that goes on as it began, with a notice of what hpsearch would begin otherwise today."""
     from hpsearch.storage.fingerprint import differences
 
-    told = differences(config.settings(), today.settings())
+    now = today.settings()
+    if "lag" not in today.search.model_fields_set:  # its device would decide
+        now["search"]["lag"] = config.search.lag
+    told = differences(config.settings(), now)
     if not told:
         return config
     line = f"study '{config.study.name}' goes on with the settings that it began with: {told}. Begin another one for those (--name)"

@@ -89,6 +89,11 @@ def _as_begun(raw: Raw, begun: Raw, *, ours: bool) -> Raw:
     if ours:
         return deepcopy(begun)
     if "space" in raw:
+        data = raw.get("data")
+        if isinstance(
+            data, dict
+        ):  # an earlier version limited no predictions, and a study measures all of its trials alike
+            data.setdefault("target_range", begun["data"].get("target_range"))
         return raw
     whole = deepcopy(begun)
     for name, section in raw.items():

@@ -28,7 +28,7 @@ from hpsearch.searching.networks import member_of, members_of, passes_of
 from hpsearch.searching.replicates import TrainedNetwork
 from hpsearch.searching.run_options import RunOptions, prepare_data
 from hpsearch.searching.specifications import recorded_specification
-from hpsearch.storage.fingerprint import Fingerprint, describe_data_change, refuse_other_inputs
+from hpsearch.storage.fingerprint import Fingerprint, describe_data_change, refuse_other_inputs, stated
 from hpsearch.storage.records import StudyRecord, TrialRecord
 from hpsearch.training import Engine, train_all
 from hpsearch.training.engines import make_engine
@@ -81,7 +81,7 @@ def prepare(
     moved = {name: path for name, path in (("root", root), ("file", file)) if path}
     reading = dict(reading or {})
     columns = {**(record.settings["data"].get("columns") or {}), **reading.pop("columns", {})}
-    recorded = {"target_range": "none", **record.settings["data"]}  # an earlier version limited no predictions
+    recorded = stated(record.settings, record.data)["data"]
     known = {**recorded, "task": recorded.get("task") or record.data.get("task")}
     data_section = {**known, **moved, **reading, "columns": columns}
     config = check_config({**record.settings, "data": data_section}, f"study '{record.name}'")

@@ -167,6 +167,16 @@ def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:
         )
 
 
+def stated(settings: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recorded study's settings, with the value that stands for what its version did where that had no such setting."""
+    if data.get("task") != "regression":
+        return dict(settings)
+    return {
+        **settings,
+        "data": {"target_range": "none", **settings["data"]},
+    }  # an earlier version limited no predictions
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Return how the settings of a study differ from those of before, apart from what may differ from run to run; "" where they do not."""
     old, new = {**BEFORE, **dict(_flat(before))}, dict(_flat(now))

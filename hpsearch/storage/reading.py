@@ -13,6 +13,7 @@ from optuna.study import StudyDirection
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import StorageError, UserError, damaged, masked, shown, suggestion
 from hpsearch.storage.attributes import PREFIX, check_identity, read_runs, read_table
+from hpsearch.storage.fingerprint import stated
 from hpsearch.storage.foreign import foreign_record
 from hpsearch.storage.lease import PREFIX as LEASE
 from hpsearch.storage.lease import is_held
@@ -57,18 +58,12 @@ def read_attribute(url: str, name: str, key: str) -> dict[str, Any]:
 
 
 def settings_begun(url: str, name: str) -> dict[str, Any] | None:
-    """Return the settings that a search of this name began with, as a study's file has them; None where there is none that can be read.
-
-    What was not there in the version that began it has the value that stands for what that one did.
-    """
+    """Return the settings that a search of this name began with, as a study's file has them; None where there is none that can be read."""
     with suppress(UserError, StorageError), open_for_reading(url) as storage:
         attributes = storage.get_study_user_attrs(_find(storage, url, name))
         settings = read_table(attributes, "settings")
-        if "space" not in settings or "compare" in settings:
-            return None
-        if read_table(attributes, "data").get("task") == "regression":
-            settings["data"] = {"target_range": "none", **settings["data"]}  # an earlier version limited no predictions
-        return settings
+        if "space" in settings and "compare" not in settings:
+            return stated(settings, read_table(attributes, "data"))
     return None
 
 

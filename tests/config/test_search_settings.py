@@ -10,6 +10,7 @@ import pytest
 
 from hpsearch.config import STUDIES, StudyConfig, check_config, read_comparison, read_config
 from hpsearch.errors import UserError
+from hpsearch.storage.fingerprint import stated
 from tests.config.test_config import SMALL, told, write
 
 # ------------------------------------------------------------------ numbers, and what the command line makes superfluous
@@ -96,6 +97,20 @@ def test_a_budget_of_the_command_line_has_no_bound_of_the_file() -> None:
     assert bound() == 400_000
     assert bound(("training.epochs", 100)) is None
     assert bound(("training.epochs", 100), ("training.max_examples", 5_000)) == 5_000
+
+
+def test_a_study_of_an_earlier_version_goes_on_without_a_range(tmp_path: Path) -> None:
+    """Its predictions had no limits, so trials to come have none either, whosever its space is, unless its file says so."""
+    recorded: dict[str, Any] = {"data": {"file": "y.csv", "target": "y"}, "space": {"depth": 1}}
+    begun = stated(recorded, {"task": "regression"})
+    assert stated(recorded, {"task": "binary"}) == recorded
+    own = write(tmp_path, '[data]\nfile = "y.csv"\ntarget = "y"\n[space]\ndepth = 1\n')
+    assert read_config(own, begun=begun).data.target_range == "none"
+    assert read_config(own, [("data.target_range", [0, 9])], begun=begun).data.target_range == [0, 9]
+    assert read_config(own).data.target_range is None
+    assert read_config(STUDIES / "table.toml", begun=begun).data.target_range == "none"
+    now = {**recorded, "data": {**recorded["data"], "target_range": None}}
+    assert read_config(own, begun=stated(now, {"task": "regression"})).data.target_range is None
 
 
 def test_first_settings_of_the_command_line_are_not_dropped() -> None:
