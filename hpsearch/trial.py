@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 Direction = Literal["maximize", "minimize"]
 
+PIECEWISE = "piecewise"  # the encoding of numbers that adds their places in intervals
+
 
 def derive_seed(*parts: int | str) -> int:
     """Return a seed in [0, 2^63) that is a function of the parts (as text, without a slash) alone; if they differ, an unrelated one."""

@@ -17,8 +17,8 @@ from hpsearch.reporting.ranking import best, settings_of, space_of
 from hpsearch.reporting.replicates import winner_failed
 from hpsearch.reporting.selection import all_trials, network, of_trials, usable_trials
 from hpsearch.reporting.trust import always, beside, mean_remark
-from hpsearch.space import PIECEWISE
 from hpsearch.storage import StudyRecord, TrialRecord
+from hpsearch.trial import PIECEWISE
 
 OF_THE_NETWORK = re.compile(r"depth|width|width_\d+|activation|initialization|taper")  # said by the network's shape
 MOST_LAYERS = 100

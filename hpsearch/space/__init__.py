@@ -24,9 +24,8 @@ from hpsearch.space.hyperparameters import (
     Value,
 )
 from hpsearch.training.optimizers import OPTIMIZERS
-from hpsearch.trial import Architecture, Budget, TrialSpec, derive_seed
+from hpsearch.trial import PIECEWISE, Architecture, Budget, TrialSpec, derive_seed
 
-PIECEWISE = "piecewise"  # the encoding with pieces
 OWN_RATE = "learning_rate_"  # and an optimizer: the parameter where it has a range of its own
 
 __all__ = ["HYPERPARAMETERS", "Choice", "Domain", "Integer", "Real", "SearchSpace"]

@@ -14,6 +14,7 @@ from hpsearch.errors import shown, suggestion
 from hpsearch.training.layers import ACTIVATIONS, INITIALIZATIONS
 from hpsearch.training.optimizers import OPTIMIZERS
 from hpsearch.training.schedules import SCHEDULES
+from hpsearch.trial import PIECEWISE
 
 Value = bool | int | float | str
 LARGE = 1_000_000  # a bound far beyond use, so that no number leads to one that no machine can hold
@@ -228,7 +229,7 @@ class Hyperparameter:
 
 NUMBER_ENCODINGS = {
     "standard": "standardised",
-    "piecewise": "and their places in intervals between quantiles (Gorishniy et al. 2022)",
+    PIECEWISE: "and their places in intervals between quantiles (Gorishniy et al. 2022)",
 }
 
 
