@@ -21,7 +21,7 @@ from hpsearch.errors import UserError
 from hpsearch.interactive import SearchResult, in_folder, stored_result
 from hpsearch.model import load_model
 from hpsearch.searching.adoption import conclude_trials
-from hpsearch.searching.run_options import RunOptions, with_functions, with_pieces
+from hpsearch.searching.run_options import RunOptions, check_labels, with_functions, with_pieces
 from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.searching.specifications import replicate
 from hpsearch.space.hyperparameters import NETWORK
@@ -109,6 +109,7 @@ class Objective:
         read = ReadOptions(missing=missing, decimal=decimal, thousands=thousands)
         loaded = _data(data, read, TaskOptions(task, named, weights), seed, root, download, validation)
         loaded = with_functions(loaded, loss, metric, better)
+        check_labels(loaded, self.config.space)
         precision = self.config.training.precision
         chosen = choose_device(device)
         check_precision(precision, chosen, "reference" if build else "auto")

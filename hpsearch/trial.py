@@ -182,6 +182,8 @@ class TrialSpec:
     run stops; a run with a `target` stops once its metric is strictly better, one with `max_seconds` after so many seconds in training,
     which makes it depend on the machine. `fold` says which of the data's folds it trains on. `planned` are the updates over which
     the schedule runs, where the run may end before (None: all of its own). `keep_last` asks for the last network beside the best one.
+    `label_smoothing` is the share of a row's label that the loss gives to all classes alike (Szegedy et al. 2016, section 7); of a
+    sigmoid's two classes half to each.
     """
 
     number: int
@@ -194,6 +196,7 @@ class TrialSpec:
     evaluate_at: tuple[int, ...]
     coefficients: Mapping[str, float] = field(default_factory=dict)
     weight_decay: float = 0.0
+    label_smoothing: float = 0.0
     schedule: str = "constant"
     rungs: tuple[int, ...] = ()
     patience: int | None = None

@@ -40,7 +40,8 @@ class Task:
     `outputs(columns, classes)` is how many outputs a network needs.
 
     Training: `loss(outputs, targets)` is the mean over rows (and target columns), a scalar tensor with a gradient;
-    `row_losses(outputs, targets)` are those of each row before the mean, [N].
+    `row_losses(outputs, targets)` are those of each row before the mean, [N]. `smoothed(targets, outputs, share)` are the targets of which
+    every class has an equal part of a share, in a form that both losses take; None where there are no labels.
 
     Decoding: `head(outputs)` gives the predictions, from which metrics are computed; `decode(predictions)` gives one column for each class
     [N, C] (values stay as they are), and `undo_decode` takes that back.
@@ -64,6 +65,7 @@ class Task:
     head_name: str
     head: Callable[[Tensor], Tensor]
     loss_targets: Callable[[Tensor], Tensor] = _as_is
+    smoothed: Callable[[Tensor, Tensor, float], Tensor] | None = None
     decode: Callable[[Tensor], Tensor] = _as_is
     undo_decode: Callable[[Tensor], Tensor] = _as_is
 
@@ -111,6 +113,19 @@ def _torch_loss(name: str, reduction: str = "mean") -> Loss:
         return losses
 
     return loss
+
+
+def _smoothed_labels(targets: Tensor, outputs: Tensor, share: float) -> Tensor:
+    """Return labels 0 and 1 [N, K] of which either class has half of a share."""
+    return targets * (1 - share) + share / 2
+
+
+def _smoothed_classes(targets: Tensor, outputs: Tensor, share: float) -> Tensor:
+    """Return the probabilities [N, C] of classes [N], of which each has an equal part of a share."""
+    import torch.nn.functional as F
+
+    classes = outputs.shape[-1]
+    return F.one_hot(targets, classes).to(outputs.dtype) * (1 - share) + share / classes
 
 
 def _mean_of_columns(name: str) -> Loss:
@@ -216,6 +231,7 @@ TASKS = {
         loss_name="binary cross-entropy",
         loss=_torch_loss("binary_cross_entropy_with_logits"),
         row_losses=_mean_of_columns("binary_cross_entropy_with_logits"),
+        smoothed=_smoothed_labels,
         head_name="sigmoid",
         head=lambda outputs: outputs.sigmoid(),
         decode=_both_classes,
@@ -235,6 +251,7 @@ TASKS = {
         loss_name="cross-entropy",
         loss=_torch_loss("cross_entropy"),
         row_losses=_torch_loss("cross_entropy", "none"),
+        smoothed=_smoothed_classes,
         head_name="softmax",
         head=lambda outputs: outputs.softmax(dim=-1),
         reason="The softmax turns one logit for each class into probabilities that sum to one, and the cross-entropy is their "
@@ -253,6 +270,7 @@ TASKS = {
         loss_name="mean binary cross-entropy",
         loss=_torch_loss("binary_cross_entropy_with_logits"),
         row_losses=_mean_of_columns("binary_cross_entropy_with_logits"),
+        smoothed=_smoothed_labels,
         head_name="sigmoid",
         head=lambda outputs: outputs.sigmoid(),
         reason="Each sigmoid turns one logit into the probability that a row has its label, whatever others it has, and the cross-entropy "
@@ -268,7 +286,7 @@ def task_named(name: str) -> Task:
 
 def task_with_loss(name: str, loss: Loss) -> Task:
     """Return a task with a loss of the user's own: `loss(outputs, targets)`, as `Task.loss`."""
-    return replace(TASKS[name], loss=loss, loss_name=name_of(loss), row_losses=None)
+    return replace(TASKS[name], loss=loss, loss_name=name_of(loss), row_losses=None, smoothed=None)
 
 
 def class_task(classes: int) -> Task:
@@ -281,11 +299,17 @@ def class_numbers(targets: Tensor) -> Tensor:
     return targets.flatten().long()
 
 
-def mean_loss(task: Task, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+def mean_loss(
+    task: Task, outputs: Tensor, targets: Tensor, weights: Tensor | None, label_smoothing: float = 0.0
+) -> Tensor:
     """Return the loss that is trained on: the mean over rows of weight [N] times loss; None weighs all rows alike.
 
     The mean divides by the number of rows, not by their weights as torch's losses do: a batch of one row would else have none.
+    `label_smoothing` is that of `TrialSpec`.
     """
+    if label_smoothing:
+        assert task.smoothed is not None  # `with_labels` refuses it
+        targets = task.smoothed(targets, outputs, label_smoothing)
     if weights is None:
         return task.loss(outputs, targets)
     assert task.row_losses is not None  # `Data.with_loss` refuses weights

@@ -179,6 +179,7 @@ def on_device(config: StudyConfig, run_options: RunOptions, data: Data) -> Data:
         UserError: no such device, or one without this precision.
     """
     data = with_functions(data, config.code.loss, config.code.metric, config.search.better)
+    check_labels(data, config.space)
     if _sees_pieces(config):
         data = with_pieces(data, config.space)
     device = choose_device(run_options.own.device)
@@ -207,6 +208,20 @@ def with_pieces(data: Data, space: SearchSpace) -> Data:
             f"space.number_encoding: 'piecewise' is for numbers of a table, and an input here is an image of {data.shape}. Leave it out."
         )
     return data.with_pieces()
+
+
+def check_labels(data: Data, space: SearchSpace) -> None:
+    """Refuse a space that smooths labels where there are none, or where a loss of the user's own takes them as they are.
+
+    Raises:
+        UserError: it does.
+    """
+    if data.task.smoothed is not None or not space.smooths_labels:
+        return
+    reason = f"{data.task.noun} has no labels to smooth"
+    if data.task.has_own_loss:
+        reason = f"the loss {data.task.loss_name} of your own takes labels as they are"
+    raise UserError(f"space.label_smoothing: {reason}. Remove it.")
 
 
 def with_functions(

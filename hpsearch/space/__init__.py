@@ -190,6 +190,7 @@ class SearchSpace:
             evaluate_at=budget.evaluate_at(batch_size, rows),
             coefficients={name: float(values[name]) for name in COEFFICIENTS if name in values},
             weight_decay=float(values["weight_decay"]),
+            label_smoothing=float(values["label_smoothing"]),
             schedule=values["schedule"],
             rungs=budget.rungs,
             patience=budget.patience,
@@ -200,6 +201,11 @@ class SearchSpace:
     def has_pieces(self) -> bool:
         """Whether a network of the space may see pieces of a table's numbers."""
         return self.domain("number_encoding").has(PIECEWISE)
+
+    @property
+    def smooths_labels(self) -> bool:
+        """Whether a trial of the space may smooth labels."""
+        return self.domain("label_smoothing") != Choice((HYPERPARAMETERS["label_smoothing"].default,))
 
     def largest(self, inputs: int, outputs: int, pieces: tuple[int, ...] = ()) -> int:
         """Return the parameters of the largest network of the space, tapers aside."""

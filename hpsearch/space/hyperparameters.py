@@ -251,6 +251,9 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
         int, 32, "rows of one update; 'full' is gradient descent", low=1, high=LARGE, words=("full",)
     ),
     "weight_decay": Hyperparameter(float, 0.0, "pull of the weights towards zero", low=0, high=LARGE),
+    "label_smoothing": Hyperparameter(
+        float, 0.0, "share of a label that the loss gives to all classes alike", low=0, high=1, open_high=True
+    ),
     "schedule": _named(SCHEDULES, "constant", "course of the learning rate over the budget"),
     "momentum": Hyperparameter(float, 0.9, "memory of past gradients", low=0, high=1, open_high=True),
     "smoothing": Hyperparameter(

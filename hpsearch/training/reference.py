@@ -143,7 +143,7 @@ class ReferenceTrial:
         self.optimizer.param_groups[0]["lr"] = learning_rate
         self.optimizer.zero_grad()
         outputs = self.forward(rows, draws.Noise(self.spec.order_seed, update))
-        loss = mean_loss(self.data.task, outputs, targets, weights)
+        loss = mean_loss(self.data.task, outputs, targets, weights, self.spec.label_smoothing)
         if self.is_own and update == self.done:  # the first since the last evaluation
             refuse_unlisted(loss, self.network, rows, self.optimizer.param_groups[0]["params"])
         if self.is_own and update == 0:

@@ -65,6 +65,14 @@ def test_the_forms_of_the_page_are_read() -> None:
     assert read_space(space.plain()) == (space, [])
 
 
+def test_the_smoothing_of_the_page_is_read() -> None:
+    """The page's example leaves it to the search whether labels are smoothed."""
+    space, problems = read_space(tomllib.loads(marked(PAGE, "smoothing")))
+    assert problems == []
+    assert space.smooths_labels
+    assert not read_space({"label_smoothing": 0})[0].smooths_labels
+
+
 def test_the_learning_rates_of_the_page_are_read() -> None:
     """The page's example gives two of its three optimizers a learning rate of their own."""
     space, problems = read_space(tomllib.loads(marked(PAGE, "rates")))

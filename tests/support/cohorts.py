@@ -39,6 +39,7 @@ def varied_spec(data: Data, number: int, **changes: Any) -> TrialSpec:
         "schedule": [*SCHEDULES][number % len(SCHEDULES)],
         "learning_rate": OPTIMIZERS[optimizer].learning_rate,
         "weight_decay": (0.0, 0.02)[number % 2],
+        "label_smoothing": (0.0, 0.1, 0.0, 0.4)[number % 4] if data.task.smoothed else 0.0,
     }
     return small_spec(data, **{**varied, **changes})
 

@@ -68,7 +68,7 @@ def test_fused_gradient_is_autograds(task: str) -> None:
     targets = data.training.targets[:9]
     outputs = outputs_for(task, 9, trials=4)
     weights = data.weights_of(data.training.take(slice(9)))
-    losses, errors = LOSSES[task](outputs.mT.clone(), targets, 21, weights)  # [T], [T, C, B]
+    losses, errors = LOSSES[task](outputs.mT.clone(), targets, 21, weights, None)  # [T], [T, C, B]
     for trial, own in enumerate(outputs):
         known = own.clone().requires_grad_()
         expected = torchs(known, targets, task) / 21

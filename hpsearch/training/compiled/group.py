@@ -38,7 +38,7 @@ class CompiledTrial:
         self.dtype: Any = data.training.inputs.numpy().dtype
         self.single_row = spec.batch_size == 1  # weights lie [units, inputs] then, else [inputs, units]
         self.chunk = min(kernel.CHUNK, max(spec.batch_size, len(data.validation)))
-        self.network = _network(self.architecture, data.task.name, self.chunk)
+        self.network = _network(spec, data.task.name, self.chunk)
         self.rule = make_rule(spec)
         self.rows = _rows(data, self.dtype)
         self.state = self._state()
@@ -166,7 +166,8 @@ def layers_of(
     return layers
 
 
-def _network(architecture: Architecture, task: str, chunk: int) -> kernel.Network:
+def _network(spec: TrialSpec, task: str, chunk: int) -> kernel.Network:
+    architecture = spec.dense_architecture
     counts = [(inputs + 1) * units for inputs, units in pairwise(architecture.sizes)]
     return kernel.Network(
         sizes=np.array(architecture.sizes),
@@ -176,6 +177,7 @@ def _network(architecture: Architecture, task: str, chunk: int) -> kernel.Networ
         loss=losses.CODES[task],
         rate=float(architecture.dropout),
         threshold=draws.noise_threshold(architecture.dropout),
+        smoothing=spec.label_smoothing,
     )
 
 

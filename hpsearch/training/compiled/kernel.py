@@ -20,7 +20,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class Network(NamedTuple):
-    """The forward pass: layer sizes [L + 1], where each layer's weights and activations begin, codes, dropout."""
+    """The forward pass: layer sizes [L + 1], where each layer's weights and activations begin, codes, dropout, smoothing of labels."""
 
     sizes: Integers
     weights: Integers
@@ -29,6 +29,7 @@ class Network(NamedTuple):
     loss: int
     rate: float
     threshold: int
+    smoothing: float
 
 
 class State(NamedTuple):
@@ -227,7 +228,7 @@ def train(network: Network, state: State, scratch: Scratch, rows: Rows, rule: Ru
             forward(network, state.weights, inputs, scratch, start, noise)
             values = scratch.values[to : to + n * outputs]
             bias = state.weights[bias_at : bias_at + outputs]
-            loss += loss_and_gradient(network.loss, values, outputs, bias, rows, chosen, share)
+            loss += loss_and_gradient(network.loss, values, outputs, bias, rows, chosen, share, network.smoothing)
             gradient = state.gradient if start == 0 else scratch.part
             backward(network, state.weights, gradient, inputs, scratch)
             if start > 0:

@@ -43,32 +43,44 @@ def _binary_cross_entropy(output: float, target: float, share: float) -> Any:
 
 
 @inlined
-def _cross_entropy(row: Array, label: int, share: float) -> Any:
-    """Return the loss of one row of outputs and leave the gradient in its place."""
+def _cross_entropy(row: Array, label: int, smoothing: float, share: float) -> Any:
+    """Return the loss of one row of outputs and leave the gradient in its place; `smoothing` as in `TrialSpec.label_smoothing`."""
     most, total = row[0], type(row[0])(0)
     for value in row[1:]:
         most = value if value > most else most
-    right = row[label] - most
+    certain, equal = type(row[0])(1 - smoothing), type(row[0])(smoothing / row.size)
+    right = certain * (row[label] - most)
+    if equal > 0:
+        for value in row:
+            right += equal * (value - most)
     for unit in range(row.size):
         row[unit] = exp(row[unit] - most)
     for unit in range(row.size):
         total += row[unit]
     for unit in range(row.size):
-        row[unit] *= share / total
-    row[label] -= share
+        row[unit] = row[unit] * (share / total) - equal * share
+    row[label] -= certain * share
     return (math.log(total) - right) * share
 
 
 @inlined
 def loss_and_gradient(
-    code: int, outputs: Array, units: int, bias: Array, rows: Rows, chosen: Array, share: float
+    code: int,
+    outputs: Array,
+    units: int,
+    bias: Array,
+    rows: Rows,
+    chosen: Array,
+    share: float,
+    smoothing: float,
 ) -> float:
     """Return the loss of the chosen [n] rows and leave its gradient in `outputs` [n · units], to which `bias` is added first.
 
-    `share` is one over the numbers that the loss is the mean of.
+    `share` is one over the numbers that the loss is the mean of; `smoothing` is that of the labels.
     """
     loss = 0.0
     equal = type(outputs[0])(share)
+    certain, half = type(outputs[0])(1 - smoothing), type(outputs[0])(smoothing / 2)
     for index in range(chosen.size):
         row = outputs[index * units : (index + 1) * units]
         part = equal
@@ -77,11 +89,12 @@ def loss_and_gradient(
         for unit in range(units):
             row[unit] += bias[unit]
         if code == MULTICLASS:
-            loss += _cross_entropy(row, rows.labels[chosen[index]], part)
+            loss += _cross_entropy(row, rows.labels[chosen[index]], smoothing, part)
             continue
         for unit in range(units):
             if code == BINARY:
-                value, row[unit] = _binary_cross_entropy(row[unit], rows.targets[chosen[index], unit], part)
+                target = certain * rows.targets[chosen[index], unit] + half
+                value, row[unit] = _binary_cross_entropy(row[unit], target, part)
             else:
                 value, row[unit] = _squared_error(row[unit], rows.targets[chosen[index], unit], part)
             loss += value

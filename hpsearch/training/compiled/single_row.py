@@ -156,7 +156,8 @@ def train_single_row(network: Network, state: State, scratch: Scratch, rows: Row
         forward(network, state.weights, inputs, scratch, noise)
         outputs = scratch.values[to : to + units]
         bias = state.weights[bias_at : bias_at + units]
-        feed.losses[index] = loss_and_gradient(network.loss, outputs, units, bias, rows, chosen, share)
+        loss = loss_and_gradient(network.loss, outputs, units, bias, rows, chosen, share, network.smoothing)
+        feed.losses[index] = loss
         if not np.isfinite(feed.losses[index]):
             return index + 1
         feed.before[:] = state.weights[: feed.before.size]

@@ -36,6 +36,7 @@ class Cohort:
         self.feed = CohortFeed(specs, data.training, data.row_weights, len(self.layout.counts))
         self.rows = torch.arange(specs[0].batch_size, device=like.device)  # [B]
         self.loss = LOSSES[data.task.name]
+        self.smoothing = _smoothing(specs, like)
 
     @property
     def state(self) -> tuple[Parameters, ...]:
@@ -76,7 +77,7 @@ class Cohort:
             return values
 
         activations, outputs = self.network.forward(inputs, activate)
-        loss, errors = self.loss(outputs, targets, len(self.rows), weights)
+        loss, errors = self.loss(outputs, targets, len(self.rows), weights, self.smoothing)
         self.network.backward(inputs, activations, slopes, errors, add)
         return loss
 
@@ -84,6 +85,12 @@ class Cohort:
         """Return outputs [T, C, B] of inputs [B, I], without dropout."""
         parts = [inputs[part] for part in _parts(inputs, self.layout)]
         return torch.cat([self.network.forward(part, self.activations.values)[1] for part in parts], dim=2)
+
+
+def _smoothing(specs: Sequence[TrialSpec], like: torch.Tensor) -> torch.Tensor | None:
+    """Return each trial's smoothing of labels [T, 1, 1], None where no trial has any."""
+    shares = [spec.label_smoothing for spec in specs]
+    return like.new_tensor(shares).view(-1, 1, 1) if any(shares) else None
 
 
 def _parts(batch: torch.Tensor, layout: Layout) -> list[slice]:

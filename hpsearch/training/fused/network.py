@@ -4,8 +4,8 @@ Units come before rows ([trials, units, rows]), so that the product with the inp
 padded layers, and collected from them, by whole rows of memory.
 
 A loss, one row for each task, takes outputs [T, C, B], the targets of B rows that all trials share, the size of the whole batch, of which
-these may be a part, and the weights [B] of the rows, by which each one's loss is multiplied (None where all weigh alike). Losses [T]
-and gradients [T, C, B] of the parts add up to the batch's.
+these may be a part, the weights [B] of the rows, by which each one's loss is multiplied (None where all weigh alike), and each trial's
+smoothing of labels [T, 1, 1] (None where no trial has any). Losses [T] and gradients [T, C, B] of the parts add up to the batch's.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,8 @@ from hpsearch.training.fused.precision import Products, add_rows
 Activate = Callable[[int, torch.Tensor], torch.Tensor]  # layer, sums [N, H, B] → activations
 Pair = tuple[torch.Tensor, torch.Tensor]
 Weights = torch.Tensor | None
-Loss = Callable[[torch.Tensor, torch.Tensor, int, Weights], Pair]
+Smoothing = torch.Tensor | None
+Loss = Callable[[torch.Tensor, torch.Tensor, int, Weights, Smoothing], Pair]
 
 
 class Network:
@@ -115,7 +116,9 @@ class Network:
         return torch.cat([hidden, linear]) if len(linear) else hidden
 
 
-def _squared_error(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights) -> Pair:
+def _squared_error(
+    outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights, smoothing: Smoothing
+) -> Pair:
     share = 1 / (rows * outputs.shape[1])
     error = outputs - targets.T  # [T, C, B] - [C, B]
     if weights is not None:
@@ -123,8 +126,12 @@ def _squared_error(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weig
     return error.square().sum((1, 2)).mul_(share), error.mul_(2 * share)
 
 
-def _binary_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights) -> Pair:
+def _binary_cross_entropy(
+    outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights, smoothing: Smoothing
+) -> Pair:
     known = targets.T.expand_as(outputs)  # [C, B] → [T, C, B]
+    if smoothing is not None:
+        known = known * (1 - smoothing) + smoothing / 2
     losses = F.binary_cross_entropy_with_logits(outputs, known, reduction="none")  # [T, C, B]
     errors = outputs.sigmoid().sub_(known)
     losses, errors = _weighted(losses, errors, weights)
@@ -132,12 +139,17 @@ def _binary_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: in
     return losses.sum((1, 2)).div_(numbers), errors.div_(numbers)
 
 
-def _cross_entropy(outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights) -> Pair:
+def _cross_entropy(
+    outputs: torch.Tensor, targets: torch.Tensor, rows: int, weights: Weights, smoothing: Smoothing
+) -> Pair:
     chances = outputs.log_softmax(1)
     known = targets.expand(len(outputs), 1, -1)  # [B] → [T, 1, B]
     gains = chances.gather(1, known)  # [T, 1, B]
     classes = torch.arange(outputs.shape[1], device=outputs.device).unsqueeze(1)
     truth = (classes == targets).to(outputs.dtype)  # [C, B]
+    if smoothing is not None:
+        gains = gains * (1 - smoothing) + smoothing * chances.mean(1, keepdim=True)
+        truth = truth * (1 - smoothing) + smoothing / len(truth)  # [T, C, B]
     errors = chances.exp_().sub_(truth)
     gains, errors = _weighted(gains, errors, weights)
     return gains.sum((1, 2)).div_(-rows), errors.div_(rows)

@@ -73,8 +73,9 @@ def squared_error(outputs: tl.tensor, targets: tl.tensor) -> tl.tuple:
 
 
 @compiled
-def binary_cross_entropy(outputs: tl.tensor, targets: tl.tensor) -> tl.tuple:
-    """Return each output's loss and its gradient, of logits and targets 0 or 1."""
+def binary_cross_entropy(outputs: tl.tensor, labels: tl.tensor, smoothing: tl.tensor) -> tl.tuple:
+    """Return each output's loss and its gradient, of logits and labels 0 or 1, which are smoothed."""
+    targets = labels * (1.0 - smoothing) + smoothing / 2.0
     small = tl.exp(-tl.abs(outputs))
     loss = tl.where(outputs > 0.0, outputs, 0.0) - outputs * targets + log1p(small)
     probability = tl.where(outputs >= 0.0, 1.0, small) / (1.0 + small)
@@ -82,14 +83,20 @@ def binary_cross_entropy(outputs: tl.tensor, targets: tl.tensor) -> tl.tuple:
 
 
 @compiled
-def cross_entropy(outputs: tl.tensor, labels: tl.tensor, units: tl.tensor, count: tl.tensor) -> tl.tuple:
-    """Return losses [rows] and gradients [rows, units] of outputs [rows, units], the first `count` of which are classes."""
+def cross_entropy(
+    outputs: tl.tensor, labels: tl.tensor, units: tl.tensor, count: tl.tensor, smoothing: tl.tensor
+) -> tl.tuple:
+    """Return losses [rows] and gradients [rows, units] of outputs [rows, units], the first `count` of which are classes.
+
+    The labels [rows] are smoothed.
+    """
     known = units[None, :] < count
     most = tl.max(tl.where(known, outputs, float("-inf")), axis=1)
     powers = tl.where(known, tl.exp(outputs - most[:, None]), 0.0)
     total = tl.sum(powers, axis=1)
-    truth = (units[None, :] == labels[:, None]).to(outputs.dtype)
-    right = tl.sum(tl.where(truth > 0.0, outputs - most[:, None], 0.0), axis=1)
+    label = (units[None, :] == labels[:, None]).to(outputs.dtype)
+    truth = tl.where(known, label * (1.0 - smoothing) + smoothing / count, 0.0)
+    right = tl.sum(tl.where(truth > 0.0, truth * (outputs - most[:, None]), 0.0), axis=1)
     return tl.log(total) - right, powers / total[:, None] - truth
 
 

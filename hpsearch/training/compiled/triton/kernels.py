@@ -54,7 +54,7 @@ class Rows(NamedTuple):
 
 
 class Trials(NamedTuple):
-    """What the trials are: `integers` [T, 11], `numbers` [T, 10], `layers` [T, L, 5]; `tables` has the columns."""
+    """What the trials are: `integers` [T, 11], `numbers` [T, 11], `layers` [T, L, 5]; `tables` has the columns."""
 
     integers: Any
     numbers: Any
@@ -130,7 +130,7 @@ def forward(
     """
     tile_at = work + 3 * tl.program_id(0)
     trial, layer, start = tl.load(tile_at), tl.load(tile_at + 1).to(tl.int32), tl.load(tile_at + 2)
-    integers, numbers = trials.integers + 11 * trial, trials.numbers + 10 * trial
+    integers, numbers = trials.integers + 11 * trial, trials.numbers + 11 * trial
     a, b, at, below, here = layer_of(trials.layers + tl.load(integers + 6), layer)
     n = tl.program_id(1) * row_tile + tl.arange(0, row_tile)
     unit = (start + tl.arange(0, side)).to(tl.int32)
@@ -175,7 +175,8 @@ def loss(
 ) -> None:
     """Compute the losses of some rows of a trial, and their gradients by the outputs."""
     trial = tl.program_id(0)
-    integers, share = trials.integers + 11 * trial, tl.load(trials.numbers + 10 * trial + 9)
+    integers, numbers = trials.integers + 11 * trial, trials.numbers + 11 * trial
+    share, smoothing = tl.load(numbers + 9), tl.load(numbers + 10)
     last = tl.load(integers).to(tl.int32) - 1
     _, outputs, _, _, here = layer_of(trials.layers + tl.load(integers + 6), last)
     n = tl.program_id(1) * loss_rows + tl.arange(0, loss_rows)
@@ -186,12 +187,12 @@ def loss(
     values = tl.load(scratch.activations + to, mask=mask, other=0.0)
     if task == MULTICLASS:
         labels = tl.load(rows.targets + chosen, mask=n < count, other=0)
-        row_losses, gradient = cross_entropy(values, labels, unit, outputs)
+        row_losses, gradient = cross_entropy(values, labels, unit, outputs, smoothing)
         value = tl.where(unit[None, :] == 0, row_losses[:, None], 0.0)
     else:
         known = tl.load(rows.targets + chosen[:, None] * outputs + unit[None, :], mask=mask, other=0.0)
         if task == BINARY:
-            value, gradient = binary_cross_entropy(values, known)
+            value, gradient = binary_cross_entropy(values, known, smoothing)
         else:
             value, gradient = squared_error(values, known)
     if weighted:
@@ -269,7 +270,7 @@ def learn(
     tile_at = work + 4 * tl.program_id(0)
     trial, layer = tl.load(tile_at), tl.load(tile_at + 1).to(tl.int32)
     first_input, first_unit = tl.load(tile_at + 2), tl.load(tile_at + 3)
-    integers, numbers = trials.integers + 11 * trial, trials.numbers + 10 * trial
+    integers, numbers = trials.integers + 11 * trial, trials.numbers + 11 * trial
     a, b, at, below, here = layer_of(trials.layers + tl.load(integers + 6), layer)
     i = (first_input + tl.arange(0, side)).to(tl.int32)
     unit = (first_unit + tl.arange(0, side)).to(tl.int32)

@@ -63,11 +63,11 @@ def integers(specs: Sequence[TrialSpec], rows_of_data: int) -> torch.Tensor:
 
 
 def numbers(specs: Sequence[TrialSpec], share: float) -> torch.Tensor:
-    """Return the update's coefficients, dropout's scale and the losses' `share` [T, 10]."""
+    """Return the update's coefficients, dropout's scale, the losses' `share` and the smoothing of labels [T, 11]."""
     rows: list[list[float]] = []
     for spec in specs:
         dropout_scale = 1 / (1 - spec.dense_architecture.dropout)
-        rows.append([*coefficient_row(make_rule(spec)), dropout_scale, share])
+        rows.append([*coefficient_row(make_rule(spec)), dropout_scale, share, spec.label_smoothing])
     return torch.tensor(rows, dtype=torch.float64)
 
 
