@@ -260,8 +260,8 @@ class DNNClassifier(ClassifierMixin, _Searching):  # type: ignore[misc]
         folds: parts of a cross-validation in place of `validation`.
         class_weight: weights of classes in the loss: by label, or "balanced" for all classes alike, however rare.
         confirm: so many of the best trials are trained again on five fresh seeds, and the best mean wins; 0 for the best trial as it is.
-        ensemble: how many networks predict together at most, and no more than are confirmed, where that has a lower loss on validation
-            rows than one of them.
+        ensemble: how many networks predict together at most, and no more than are confirmed, unless one of them is clearly better on
+            validation rows.
         refit: whether the networks are trained once more on all rows, for as many passes as served them best.
         decimal: the decimal mark of numbers that are text in a frame, "." or ","; found if left out, as is `thousands`.
         thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".
@@ -362,8 +362,8 @@ class DNNRegressor(RegressorMixin, _Searching):  # type: ignore[misc]
             train and validate, with a warning.
         folds: parts of a cross-validation in place of `validation`.
         confirm: so many of the best trials are trained again on five fresh seeds, and the best mean wins; 0 for the best trial as it is.
-        ensemble: how many networks predict together at most, and no more than are confirmed, where that has a lower loss on validation
-            rows than one of them.
+        ensemble: how many networks predict together at most, and no more than are confirmed, unless one of them is clearly better on
+            validation rows.
         refit: whether the networks are trained once more on all rows, for as many passes as served them best.
         decimal: the decimal mark of numbers that are text in a frame, "." or ","; found if left out, as is `thousands`.
         thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".

@@ -7,6 +7,7 @@ name it is kept, and the same call goes on where it stopped; without one it live
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from shutil import copytree, rmtree
@@ -39,6 +40,7 @@ from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.selection import of_trials, uses_of_test_rows, why
 from hpsearch.reporting.tables import TABLES, frames
 from hpsearch.searching.array_study import array_config, array_data, default_space, run_interruptibly
+from hpsearch.searching.begun import as_begun
 from hpsearch.searching.opening import open_study
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.space.hyperparameters import NETWORK
@@ -261,7 +263,7 @@ def search(
     pruner: str | None = None,
     confirm: int | None = None,
     seeds: int | None = None,
-    ensemble: int = 1,
+    ensemble: int | None = None,
     refit: bool = True,
     name: str | None = None,
     reports: str | Path = "reports",
@@ -314,7 +316,8 @@ def search(
         pruner: who ends trials early, a name of `PRUNERS`; "median" by default.
         confirm: so many of the best trials are trained again on fresh seeds, and the best mean wins; 0 for the best trial as it is.
         seeds: on so many fresh seeds each.
-        ensemble: how many networks predict together at most, where that has a lower loss on validation rows than one of them.
+        ensemble: how many networks predict together at most, unless one of them is clearly better on validation rows; 5 for a table, 1
+            for images by default.
         refit: whether the selected networks train once more, on training and validation rows.
         name: keeps the study in the folder `reports/NAME`; the same call goes on with it.
         reports: where studies are kept.
@@ -375,7 +378,12 @@ def search(
         },
         "confirm": {"trials": confirm, "seeds": seeds, "ensemble": ensemble, "refit": refit},
     }
-    config = array_config("digits" if images else "table", given, "search").with_code(code)
+    default = "digits" if images else "table"
+    config = array_config(default, given, "search")
+    if name:
+        url = sqlite_url((Path(reports) / folder_name(name)).absolute() / STUDY_FILE)
+        config = as_begun(config, url, partial(array_config, default, given, "search"))
+    config = config.with_code(code)
     given_data = (inputs, targets, sample_weight, own_rows)
 
     def conclude(folder: Path) -> SearchResult:

@@ -4,6 +4,7 @@ import argparse
 import re
 from contextlib import suppress
 from dataclasses import fields
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -360,36 +361,14 @@ def read_study(options: argparse.Namespace) -> "StudyConfig":
         UserError: every problem, a line each.
     """
     config = _read_study(options)
-    begun = _settings_begun(options, config.study.name)
-    if begun is not None:
-        config = _as_begun(_read_study(options, begun), config)
+    file = Path(options.reports) / folder_name(config.study.name) / STUDY_FILE
+    if options.storage is not None or file.is_file():
+        from hpsearch.searching.begun import as_begun
+        from hpsearch.storage.urls import sqlite_url
+
+        url = options.storage or sqlite_url(file.absolute())
+        config = as_begun(config, url, partial(_read_study, options))
     return config.with_code(config.named_code())
-
-
-def _as_begun(config: "StudyConfig", today: "StudyConfig") -> "StudyConfig":
-    """Return a study that goes on as it began, with a notice of what hpsearch would begin otherwise today."""
-    from hpsearch.storage.fingerprint import differences
-
-    now = today.settings()
-    if "lag" not in today.search.model_fields_set:  # its device would decide
-        now["search"]["lag"] = config.search.lag
-    told = differences(config.settings(), now)
-    if not told:
-        return config
-    line = f"study '{config.study.name}' goes on with the settings that it began with: {told}. Begin another one for those (--name)"
-    return config.with_notices([*config.notices, line])
-
-
-def _settings_begun(options: argparse.Namespace, name: str) -> dict[str, Any] | None:
-    """Return the settings that the study of this name began with, None where it has not begun."""
-    from hpsearch.storage.urls import sqlite_url
-
-    file = Path(options.reports) / folder_name(name) / STUDY_FILE
-    if options.storage is None and not file.is_file():
-        return None
-    from hpsearch.storage.reading import settings_begun
-
-    return settings_begun(options.storage or sqlite_url(file.absolute()), name)
 
 
 def _read_study(options: argparse.Namespace, begun: dict[str, Any] | None = None) -> "StudyConfig":

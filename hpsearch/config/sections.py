@@ -226,7 +226,7 @@ class ConfirmSection(Section):
     """What happens once the search is done: its best `trials` are trained again on fresh `seeds`, and the best mean of them wins.
 
     Neither the winner nor its mean is then the luck of one seed. `trials` = 0: the best trial as it is. `ensemble`: how many networks
-    predict together at most, by a weighted mean of their predictions, where that has a lower loss on validation rows than one network.
+    predict together at most, by a weighted mean of their predictions, unless one network is clearly better on validation rows.
     `refit`: the networks of the selected model train once more, on training and validation rows; after a cross-validation they always do.
     """
 

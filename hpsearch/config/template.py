@@ -31,7 +31,7 @@ MEANINGS = {  # of settings that stand in the file
 }
 CONFIRM = {
     "trials": "the best trials of the search, trained again on fresh seeds",
-    "ensemble": "networks that predict together at most, where that is better than one",
+    "ensemble": "networks that predict together at most, unless one is clearly better",
 }
 FURTHER: dict[str, tuple[tuple[str, Any, str], ...]] = {  # defaults and examples, as comments: key, value, meaning
     "study": (("seed", 0, "of everything random"),),

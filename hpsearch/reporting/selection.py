@@ -67,10 +67,10 @@ def why(choice: Mapping[str, Any] | None, metric: MetricFormat, texts: Texts = E
         return ""
     single, ensemble = metric.distinct(choice["single"]["value"], choice["ensemble"]["value"])
     loss = choice.get("loss") or {}
-    losses = {}
+    losses: dict[str, str] = {}
     if None not in (loss.get("single"), loss.get("ensemble")):  # an earlier version compared the metric
         single_loss, ensemble_loss = apart(loss["single"], loss["ensemble"], _loss_text)
-        losses = {"single_loss": single_loss, "ensemble_loss": ensemble_loss}
+        losses = {"single_loss": single_loss, "ensemble_loss": ensemble_loss, "rule": _rule(loss.get("error"), texts)}
     where = "folds" if choice["folds"] else "validation"
     selected = "ensemble" if choice["kept"] == "ensemble" else "single"
     return texts(
@@ -83,6 +83,13 @@ def why(choice: Mapping[str, Any] | None, metric: MetricFormat, texts: Texts = E
         seeds=choice["seeds"],
         selected=texts(f"search.selection.selected_{selected}"),
     )
+
+
+def _rule(error: float | None, texts: Texts) -> str:
+    """Say how losses decided; an earlier version took the lower one."""
+    if error is None:
+        return texts("search.selection.rule_lower")
+    return texts("search.selection.rule_error", error=short(error))
 
 
 def trained_on(figures: Mapping[str, Any], texts: Texts = ENGLISH) -> str:

@@ -32,15 +32,16 @@ from hpsearch.storage.reading import record_of
 Tables = Mapping[str, Mapping[str, Any] | None]  # a study's tables by name; a key that is None is left as it is
 
 
-def array_config(default: str, given: Tables, where: str) -> StudyConfig:
+def array_config(default: str, given: Tables, where: str, begun: Mapping[str, Any] | None = None) -> StudyConfig:
     """Return the settings of a study that hpsearch brings, the keys of the given tables in their places; None leaves a key as it is.
 
-    A given space replaces the space. `where` stands before each error message.
+    A given space replaces the space. `where` stands before each error message. `begun` are the settings that the study of this name began
+    with, in the place of those that hpsearch brings.
 
     Raises:
         UserError: the settings are wrong; it lists every error, a line each.
     """
-    raw = deepcopy(_settings(default))
+    raw = deepcopy(dict(begun or _settings(default)))
     for name, table in given.items():
         keys = {key: value for key, value in (table or {}).items() if value is not None}
         if name == "space":

@@ -3,8 +3,10 @@
 A best of several runs looks better than it is because it was selected, and the single network's most of all: the stored runs, and the seeds
 by which the winner won, cannot judge. So the hyperparameters of every candidate are trained on further seeds, which selected nothing, and
 predict validation rows that they did not train on. From these predictions come the shares of the networks in an ensemble, the
-temperature of its probabilities and the errors behind its intervals, all of them cross-fitted (see `held_out`). The loss decides, of
-equal ones for the single network: how sure networks were of each row tells them apart where the share of right rows cannot.
+temperature of its probabilities and the errors behind its intervals, all of them cross-fitted (see `held_out`). The loss decides: how
+sure networks were of each row tells them apart where the share of right rows cannot. Several predict better than one nearly always, so
+they are kept unless the one's loss is the same, or lower by more than the standard error of the difference over the rows: on few rows
+the luck of some decides below that.
 
 The judging runs are like those of the search. Where rows are divided once, that is a run of the search with the weights of its best
 evaluation. With folds the selected networks train on all rows but the test rows, for a fixed number of passes. So each judging run
@@ -36,6 +38,7 @@ from hpsearch.searching.held_out import (
     by_part,
     fitted,
     metric_values,
+    standard_error,
 )
 from hpsearch.searching.networks import joined, member_of, on_other_rows
 from hpsearch.searching.replicates import TrainedNetwork, metric_mean, plain_estimate
@@ -139,17 +142,18 @@ def judge_candidates(
     if len(candidates) == 1:
         return Selection(candidates, None, single, None, figures)
     together = fitted(held, study_seed, several=True)
-    is_better = _better(together, alone)
+    error = standard_error(held, together, alone)
+    are_kept = _keeps_several(together, alone, error)
     choice = {
         "candidates": named(candidates),
-        "kept": "ensemble" if is_better else "single",
+        "kept": "ensemble" if are_kept else "single",
         "single": _estimate(held, alone),
         "ensemble": _estimate(held, together),
-        "loss": {"single": finite(alone.loss), "ensemble": finite(together.loss)},
+        "loss": {"single": finite(alone.loss), "ensemble": finite(together.loss), "error": finite(error)},
         "seeds": held.seeds,
         "folds": len(data.folds),
     }
-    if not is_better:
+    if not are_kept:
         return Selection(candidates[:1], choice, single, None, figures)
     pairs = [pair for pair in zip(usable, together.shares.tolist(), strict=True) if pair[1] > 0]
     networks = [network for network, _ in pairs]
@@ -158,9 +162,9 @@ def judge_candidates(
     return Selection(networks, choice, combination, single, {**about, **_figures(held, together, combination)})
 
 
-def _better(several: Fitted, one: Fitted) -> bool:
-    """Whether several networks are better than one; not where they are equal up to rounding."""
-    return several.loss < one.loss and not isclose(several.loss, one.loss, rel_tol=1e-9)
+def _keeps_several(several: Fitted, one: Fitted, error: float) -> bool:
+    """Whether several networks are kept: unless they are equal to one up to rounding, or that one is better by more than the error."""
+    return several.loss < one.loss + error and not isclose(several.loss, one.loss, rel_tol=1e-9)
 
 
 def _combination(held: HeldOut, fit: Fitted, shares: Sequence[float]) -> Combination:

@@ -15,7 +15,7 @@ temperature that were fitted to the other parts. The loss is the one that networ
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, isfinite, log
+from math import exp, isfinite, log, sqrt
 
 import torch
 from scipy.optimize import minimize_scalar
@@ -70,6 +70,15 @@ class HeldOut:
             weights = self.weights[chosen].repeat(self.seeds)
         loss = float(mean_loss(self.data.task, outputs, repeated, weights))
         return loss if isfinite(loss) else float("inf")
+
+    def losses_of_rows(self, predictions: Tensor) -> Tensor | None:
+        """Return each row's loss [N], the mean over seeds, of predictions [S, N, K]; None where a loss of the user's own has none."""
+        row_losses = self.data.task.row_losses
+        if row_losses is None:
+            return None
+        outputs = outputs_for(self.data.task, predictions)
+        losses = torch.stack([row_losses(each, self.rows.targets) for each in outputs]).mean(dim=0)
+        return losses if self.weights is None else losses * self.weights
 
 
 def single(held: HeldOut) -> Tensor:
@@ -150,6 +159,15 @@ def fitted(held: HeldOut, study_seed: int, *, several: bool) -> Fitted:
     if loss >= plain_loss:
         return Fitted(final, 1.0, plain, plain_loss, plain_loss)
     return Fitted(final, temperature(held, final, every), calibrated, loss, plain_loss)
+
+
+def standard_error(held: HeldOut, several: Fitted, one: Fitted) -> float:
+    """Return the standard error over rows of the difference of two losses; 0 where rows have none or it is not finite."""
+    losses = [held.losses_of_rows(fit.predictions) for fit in (several, one)]
+    if losses[0] is None or losses[1] is None or len(held) < 2:
+        return 0.0
+    error = float((losses[0] - losses[1]).std()) / sqrt(len(held))
+    return error if isfinite(error) else 0.0
 
 
 def _groups(held: HeldOut, study_seed: int) -> Tensor:

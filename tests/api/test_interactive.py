@@ -123,6 +123,30 @@ def test_a_kept_study_is_loaded(targets: Any, kind: str, tmp_path: Path) -> None
         assert loaded.report() == tmp_path / "kept" / "report.html"
 
 
+def test_a_study_goes_on_as_it_began(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A study keeps the space and the number of networks that it began with where another version brings others, and says so."""
+    asked: dict[str, Any] = {"name": "kept", "reports": tmp_path, "training": {"epochs": 2}, "verbose": True}
+    earlier = {"space": SPACE, "confirm": 1, "seeds": 2, "ensemble": 1}
+    hpsearch.search(IRIS.data, NAMES, trials=2, **asked, **earlier)
+    capsys.readouterr()
+    again = hpsearch.search(IRIS.data, NAMES, trials=3, **asked)
+    assert "goes on with the settings that it began with: " in " ".join(capsys.readouterr().out.split())
+    assert len(again.trials) == 3
+    assert {"width", "learning_rate"} == {*again.record.trials[2].params}
+    assert again.record.result["choice"] is None  # of one network
+    with pytest.raises(UserError, match=r"exists and differs: space\.depth was 1, now 2"):
+        hpsearch.search(IRIS.data, NAMES, trials=4, **asked, space={**SPACE, "depth": 2})
+
+
+def test_a_table_has_an_ensemble_and_images_have_one_network() -> None:
+    """Without a word of it, several networks of a table are judged against one, as the command does; of images one is kept."""
+    quick: dict[str, Any] = {"trials": 2, "training": {"epochs": 2}, "confirm": 2, "seeds": 2}
+    table = hpsearch.search(IRIS.data, NAMES, **quick, folds=2)
+    assert len(table.record.result["choice"]["candidates"]) == 2
+    images = hpsearch.search(np.random.default_rng(0).random((40, 4, 4)), np.arange(40) % 2, **quick)
+    assert images.record.result["choice"] is None
+
+
 def test_a_study_of_the_command_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table's study predicts a frame of its columns as `predict` does the file, numbers in the target's units."""
     monkeypatch.chdir(tmp_path)

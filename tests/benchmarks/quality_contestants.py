@@ -1,4 +1,4 @@
-"""Who is compared on tables: studies of hpsearch, scikit-learn's models, its MLP tuned, CatBoost and RealMLP where they are installed."""
+"""Who is compared on tables: studies of hpsearch, scikit-learn's models, its MLP tuned, and other packages where they are installed."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -198,4 +198,42 @@ def _realmlp() -> Contestant:
     return contestant
 
 
-RIVALS: dict[str, Callable[[], Contestant]] = {"catboost": _catboost, "realmlp": _realmlp, "tuned": lambda: _tuned}
+def _autogluon() -> Contestant:
+    """Return AutoGluon's network with its defaults, bagged over five folds: its networks predict together, as those of a study do."""
+    try:
+        from autogluon.tabular import TabularPredictor
+    except ImportError:
+        raise UserError("--vs autogluon: it is not installed. pip install autogluon.tabular") from None
+
+    def contestant(division: Division, seed: int, allowed: float) -> Array:
+        kind = float if division.regression else object
+        target = pd.Series(division.learn_target, index=division.learn.index).astype(kind)
+        metric = "root_mean_squared_error" if division.regression else "log_loss"
+        with TemporaryDirectory() as folder:
+            predictor = TabularPredictor(TARGET, eval_metric=metric, path=folder, verbosity=0)
+            predictor.fit(
+                _objects(division.learn).assign(**{TARGET: target}),
+                hyperparameters={"NN_TORCH": {}},
+                num_bag_folds=5,
+                ag_args_ensemble={"fold_fitting_strategy": "sequential_local", "model_random_seed": seed},
+                num_cpus=1,
+            )
+            if division.regression:
+                return np.asarray(predictor.predict(_objects(division.test)))
+            return np.asarray(predictor.predict_proba(_objects(division.test))[division.classes])
+
+    return contestant
+
+
+def _objects(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose texts are of the dtype object, since AutoGluon does not know pandas 3's texts."""
+    texts = [column for column in frame if frame[column].dtype.kind not in "iufb"]
+    return frame.astype(dict.fromkeys(texts, object))
+
+
+RIVALS: dict[str, Callable[[], Contestant]] = {
+    "autogluon": _autogluon,
+    "catboost": _catboost,
+    "realmlp": _realmlp,
+    "tuned": lambda: _tuned,
+}

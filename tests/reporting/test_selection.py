@@ -87,6 +87,8 @@ def test_an_ensemble_of_shares_is_told_with_them_and_with_its_loss() -> None:
     assert "reach a loss of 0.1198 (accuracy 97.9" in said
     assert "the first of them 0.1204" in said
     assert "The loss decides: the ensemble is selected." in said
+    said = why({**choice, "loss": {**choice["loss"], "error": 0.0021}}, MetricFormat.of(record))
+    assert "by more than the standard error of the difference, 0.0021: the ensemble is selected." in said
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from hpsearch.searching.held_out import (
     fitted,
     greedy_shares,
     metric_values,
+    standard_error,
     temperature,
 )
 from hpsearch.searching.loop import unlike_first
@@ -112,6 +113,21 @@ def test_the_winner_alone_is_kept_where_others_only_add_errors() -> None:
     together = fitted(candidates, 0, several=True)
     assert together.shares.tolist() == [1, 0]
     assert together.loss == fitted(candidates, 0, several=False).loss
+
+
+def test_the_standard_error_is_that_of_the_paired_losses_of_rows() -> None:
+    """Written out with NumPy it is the same number; two that predict alike have none, a loss of the user's own has no losses of rows."""
+    data, truth = made("regression", 400)
+    noise = torch.randn(2, *truth.shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    candidates = held(data, *(truth + noise))
+    together, alone = (fitted(candidates, 0, several=several) for several in (True, False))
+    known = data.validation.targets.numpy()
+    squares = [(fit.predictions[0].numpy() - known)[:, 0] ** 2 for fit in (together, alone)]
+    expected = np.std(squares[0] - squares[1], ddof=1) / np.sqrt(len(known))
+    assert standard_error(candidates, together, alone) == pytest.approx(expected)
+    assert standard_error(candidates, alone, alone) == 0
+    own = replace(candidates, data=data.with_loss(torch.nn.functional.l1_loss))
+    assert standard_error(own, together, alone) == 0
 
 
 def test_errors_are_in_the_target_s_units_and_give_conformal_half_widths() -> None:

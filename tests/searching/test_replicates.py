@@ -343,7 +343,7 @@ def test_without_confirmation_the_search_s_best_is_kept(tmp_path: Path) -> None:
 def halves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have two candidates selected, with equal shares."""
     monkeypatch.setattr(held_out, "greedy_shares", lambda held, chosen: torch.tensor([0.5, 0.5]))
-    monkeypatch.setattr(ensemble, "_better", lambda *values: True)
+    monkeypatch.setattr(ensemble, "_keeps_several", lambda *values: True)
 
 
 def alone(model: Model, member: Member) -> Model:
@@ -434,7 +434,7 @@ def test_the_model_that_is_kept_alone_sees_the_test_rows(
 
     monkeypatch.setattr(result_module, "score_test", score)
     halves(monkeypatch)
-    monkeypatch.setattr(ensemble, "_better", lambda *values: kept == "ensemble")
+    monkeypatch.setattr(ensemble, "_keeps_several", lambda *values: kept == "ensemble")
     data = small_data(task)
     result, _ = run(tmp_path, data, config(ensemble=2))
     model = load_model(tmp_path)
@@ -487,15 +487,16 @@ def test_a_single_network_is_told_as_one_of_the_ensemble(
 
 
 def test_equal_losses_are_the_single_network_s() -> None:
-    """A tie, also one up to rounding, keeps one network; an ensemble is better whose loss is lower."""
+    """A tie, also one up to rounding, keeps one network; so does one that is better by more than the error, else several are kept."""
 
     def of_loss(loss: float) -> Fitted:
         return Fitted(torch.ones(2), 1.0, torch.ones(1), loss, loss)
 
-    assert not ensemble._better(of_loss(0.9), of_loss(0.9))
-    assert not ensemble._better(of_loss(0.9 - 1e-12), of_loss(0.9))
-    assert not ensemble._better(of_loss(0.91), of_loss(0.9))
-    assert ensemble._better(of_loss(0.898), of_loss(0.9))
+    assert not ensemble._keeps_several(of_loss(0.9), of_loss(0.9), 0.02)
+    assert not ensemble._keeps_several(of_loss(0.9 - 1e-12), of_loss(0.9), 0.02)
+    assert not ensemble._keeps_several(of_loss(0.93), of_loss(0.9), 0.02)
+    assert ensemble._keeps_several(of_loss(0.91), of_loss(0.9), 0.02)
+    assert ensemble._keeps_several(of_loss(0.898), of_loss(0.9), 0.0)
 
 
 @pytest.mark.parametrize("failing", [0, 1])
