@@ -126,7 +126,7 @@ def test_a_kept_study_is_loaded(targets: Any, kind: str, tmp_path: Path) -> None
 def test_a_study_goes_on_as_it_began(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A study keeps the space and the number of networks that it began with where another version brings others, and says so."""
     asked: dict[str, Any] = {"name": "kept", "reports": tmp_path, "training": {"epochs": 2}, "verbose": True}
-    earlier = {"space": SPACE, "confirm": 1, "seeds": 2, "ensemble": 1}
+    earlier: dict[str, Any] = {"space": SPACE, "confirm": 1, "seeds": 2, "ensemble": 1}
     hpsearch.search(IRIS.data, NAMES, trials=2, **asked, **earlier)
     capsys.readouterr()
     again = hpsearch.search(IRIS.data, NAMES, trials=3, **asked)
