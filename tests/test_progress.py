@@ -2,6 +2,7 @@
 
 import io
 import time
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -101,6 +102,8 @@ def test_the_line_of_a_search_has_the_time_left_for_all() -> None:
     assert screen.line(status(75.0)).endswith("trials/s, 1 min 15 s left in all")
     assert screen.line(status(None)).endswith("trials/s")
     assert screen.line(status(0.0)).endswith("trials/s")
+    slow = replace(status(None), seconds=300.0)
+    assert screen.line(slow).endswith(", 1.8 trials/min")
 
 
 def timed_screen(monkeypatch: pytest.MonkeyPatch) -> tuple[Screen, io.StringIO, Clock]:

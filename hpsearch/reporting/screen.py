@@ -43,6 +43,7 @@ GAP_WIDTHS = (6, 12, 14, 16, 12)  # cells of the columns of numbers of a verific
 NARROWEST = 20  # cells in which text is wrapped
 FEW = 3  # first settings that are printed
 PAUSE = 5.0  # seconds between plain lines, new bests aside
+SLOW = 0.05  # trials a second, below which they are counted by the minute
 COUNTS = ("pruned", "diverged", "out_of_memory", "killed", "errors", "timed_out", "out_of_time", "repeated")
 
 
@@ -146,7 +147,7 @@ class Screen:
             metric = texts.word(self.metric)
             best = texts("screen.progress.best", metric=metric, value=value, trial=status.best_number)
         done = texts("screen.progress.done", done=status.done, trials=texts.count("trial", status.total))
-        parts = [done, best, texts("screen.progress.rate", rate=f"{status.rate:.1f}")]
+        parts = [done, best, self._rate(status.rate)]
         if status.left:
             parts.append(texts("screen.progress.left", time=printable(duration(status.left))))
         for name in COUNTS:
@@ -154,6 +155,12 @@ class Screen:
             if count:
                 parts.append(texts(f"screen.progress.{name}", count=count))
         return ", ".join(parts)
+
+    def _rate(self, rate: float) -> str:
+        """Return trials per second, or per minute where these would be a rounded zero."""
+        if 0 < rate < SLOW:
+            return self.texts("screen.progress.rate_minute", rate=f"{60 * rate:.1f}")
+        return self.texts("screen.progress.rate", rate=f"{rate:.1f}")
 
     def introduce(self, config: "StudyConfig", data: Mapping[str, Any], device: str, folder: object) -> None:
         """Print what is searched, on what, and how."""

@@ -401,12 +401,12 @@ def judged_by_hand(result: dict[str, Any], folder: Path, data: Data, asked: Stud
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "folds"])
 def test_the_ensemble_is_judged_against_one_network_by_runs_that_chose_nothing(tmp_path: Path, task: str) -> None:
-    """On further seeds the winner's value is that of the reference's runs; the lower loss is kept, the winner first, by shares."""
+    """On further seeds the winner's value is that of the reference's runs; several are kept unless one is better by more than the error."""
     data, asked = folded() if task == "folds" else small_data(task), config(ensemble=2)
     result, lines = run(tmp_path, data, asked)
     choice, seeds = result["choice"], judged_by_hand(result, tmp_path, data, asked)
     assert choice["single"]["value"] == pytest.approx(np.mean(seeds))
-    better = choice["loss"]["ensemble"] < choice["loss"]["single"]
+    better = choice["loss"]["ensemble"] < choice["loss"]["single"] + choice["loss"]["error"]
     assert choice["kept"] == ("ensemble" if better else "single")
     assert result["networks"] == choice["candidates"][: 2 if better else 1]
     assert len(result["combination"]["shares"]) == len(result["networks"])
