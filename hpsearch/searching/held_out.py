@@ -5,8 +5,9 @@ nothing. To them are fitted:
 
     shares         greedy forward selection with replacement, the winner first (Caruana et al., Ensemble Selection from Libraries of
                    Models, 2004): the candidate that lowers the loss of the mean most is added, again and again, and the best mean
-                   of all is taken. The shares are the means of those that all but one part of the rows give in turn, which are
-                   steadier than those of one selection
+                   of all is taken, each at its own temperature: else a network that is too unsure (label smoothing) would be mixed
+                   with worse ones that are too sure. The shares are the means of those that all but one part of the rows give in
+                   turn, which are steadier than those of one selection
     temperature    that with the lowest loss (Guo et al. 2017), for classes and labels alone
 
 Whatever is said of them is cross-fitted: the rows are divided into `PARTS`, and the prediction of a row is made with shares and a
@@ -32,6 +33,7 @@ ROUNDS = 20  # of the greedy selection, at most
 # rows a temperature of 1.2 cannot be told from 1, and the fit would add the noise that it is to remove.
 FEWEST_ROWS = 100
 SPAN = log(10.0)  # of the logarithm of a temperature, to both sides of 0
+COARSE = 0.05  # tolerance of that logarithm while networks are selected
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,27 +96,39 @@ def greedy_shares(held: HeldOut, chosen: Tensor) -> Tensor:
     counts = single(held)
     total = predictions[:, 0]  # [S, n, K]
     best = counts
-    best_loss = held.loss(total, chosen)
+    degree, best_loss = _calibrated(held, total, chosen)
     for size in range(2, ROUNDS + 1):
-        losses = [held.loss((total + predictions[:, place]) / size, chosen) for place in range(len(counts))]
+        means = [(total + predictions[:, place]) / size for place in range(len(counts))]
+        losses = [_loss_at(held, mean, chosen, degree) for mean in means]
         place = min(range(len(losses)), key=losses.__getitem__)
         counts = counts.clone()
         counts[place] += 1
         total = total + predictions[:, place]
-        if losses[place] < best_loss:
-            best, best_loss = counts, losses[place]
+        degree, loss = _calibrated(held, means[place], chosen)
+        if loss < best_loss:
+            best, best_loss = counts, loss
     return best / best.sum()
 
 
-def temperature(held: HeldOut, shares: Tensor, chosen: Tensor) -> float:
-    """Return the temperature with the lowest loss on the chosen rows [n]."""
-    outputs = outputs_for(held.data.task, held.together(shares.tolist())[:, chosen])
+def _calibrated(held: HeldOut, mean: Tensor, chosen: Tensor) -> tuple[float, float]:
+    """Return the temperature of a mean [S, n, K] for the chosen rows, 1 where it takes none, and the loss at it."""
+    degree = temperature(held, mean, chosen, COARSE) if takes_temperature(held) else 1.0
+    return degree, _loss_at(held, mean, chosen, degree)
+
+
+def _loss_at(held: HeldOut, mean: Tensor, chosen: Tensor, degree: float) -> float:
+    return held.loss(Combination(temperature=degree).predict(held.data.task, [mean]), chosen)
+
+
+def temperature(held: HeldOut, mean: Tensor, chosen: Tensor, tolerance: float = 1e-3) -> float:
+    """Return the temperature of a mean [S, n, K] with the lowest loss on the chosen rows; its logarithm is known to the tolerance."""
+    outputs = outputs_for(held.data.task, mean)
     head = held.data.task.head
 
     def loss(logarithm: float) -> float:
         return held.loss(head(outputs / exp(logarithm)), chosen)
 
-    return exp(minimize_scalar(loss, bounds=(-SPAN, SPAN), method="bounded", options={"xatol": 1e-3}).x)
+    return exp(minimize_scalar(loss, bounds=(-SPAN, SPAN), method="bounded", options={"xatol": tolerance}).x)
 
 
 def takes_temperature(held: HeldOut) -> bool:
@@ -153,12 +167,16 @@ def fitted(held: HeldOut, study_seed: int, *, several: bool) -> Fitted:
     final = torch.stack(shares).mean(dim=0)
     if not takes_temperature(held):
         return Fitted(final, 1.0, plain, plain_loss, plain_loss)
-    temperatures = [temperature(held, own, chosen) for own, chosen in zip(shares, rest, strict=True)]
+    temperatures = [_temperature_of(held, own, chosen) for own, chosen in zip(shares, rest, strict=True)]
     calibrated = _cross_fitted(held, groups, shares, temperatures)
     loss = held.loss(calibrated, every)
     if loss >= plain_loss:
         return Fitted(final, 1.0, plain, plain_loss, plain_loss)
-    return Fitted(final, temperature(held, final, every), calibrated, loss, plain_loss)
+    return Fitted(final, _temperature_of(held, final, every), calibrated, loss, plain_loss)
+
+
+def _temperature_of(held: HeldOut, shares: Tensor, chosen: Tensor) -> float:
+    return temperature(held, held.together(shares.tolist())[:, chosen], chosen)
 
 
 def standard_error(held: HeldOut, several: Fitted, one: Fitted) -> float:

@@ -85,7 +85,7 @@ def test_the_error_of_a_temperature_s_logarithm_is_two_over_the_root_of_the_rows
     right = held(data, truth)
     size = 200
     chosen = torch.arange(len(right)).split(size)
-    found = [log(temperature(right, torch.ones(1), rows)) for rows in chosen if len(rows) == size]
+    found = [log(temperature(right, right.predictions[:, 0, rows], rows)) for rows in chosen if len(rows) == size]
     assert 1 / size**0.5 < np.std(found) < 4 / size**0.5
 
 
@@ -103,6 +103,19 @@ def test_greedy_selection_finds_the_shares_of_two_that_err_apart() -> None:
     assert shares[2] <= 0.05
     together, alone = (fitted(candidates, 0, several=several) for several in (True, False))
     assert together.loss < 0.7 * alone.loss
+
+
+def test_an_unsure_winner_is_not_mixed_with_worse_networks_that_are_sure() -> None:
+    """Logits of a sixth need a temperature and no other network, though the mean with a worse and surer one has a lower loss."""
+    data, truth = made("multiclass", 3_000)
+    noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    candidates = held(data, truth / 6, truth + noise)
+    chosen = torch.arange(len(candidates))
+    mixed = candidates.together([0.5, 0.5])
+    assert candidates.loss(mixed, chosen) < candidates.loss(candidates.predictions[:, 0], chosen)
+    assert greedy_shares(candidates, chosen)[0] > 0.9
+    together, alone = (fitted(candidates, 0, several=several) for several in (True, False))
+    assert together.loss <= alone.loss * 1.01
 
 
 def test_the_winner_alone_is_kept_where_others_only_add_errors() -> None:
