@@ -26,7 +26,8 @@ def parser() -> argparse.ArgumentParser:
         "--tables",
         action="store_true",
         help="compare what comes out instead: studies of real tables beside other models, in --rounds divisions of the rows; --vs adds "
-        "catboost, realmlp, and tuned (an MLP of scikit-learn for the same seconds); a --json FILE that is there is gone on with",
+        "autogluon, catboost, realmlp, and tuned (an MLP of scikit-learn for the same seconds); a --json FILE that is there is "
+        "gone on with",
     )
     bench.add_argument(
         "--coverage",
