@@ -210,7 +210,8 @@ def _autogluon() -> Contestant:
         target = pd.Series(division.learn_target, index=division.learn.index).astype(kind)
         metric = "root_mean_squared_error" if division.regression else "log_loss"
         with TemporaryDirectory() as folder:
-            predictor = TabularPredictor(TARGET, eval_metric=metric, path=folder, verbosity=0)
+            problem = "regression" if division.regression else None  # whole numbers would be classes
+            predictor = TabularPredictor(TARGET, problem, metric, path=folder, verbosity=0)
             predictor.fit(
                 _objects(division.learn).assign(**{TARGET: target}),
                 hyperparameters={"NN_TORCH": {}},
