@@ -199,37 +199,36 @@ def _realmlp() -> Contestant:
 
 
 def _autogluon() -> Contestant:
-    """Return AutoGluon's network with its defaults, bagged over five folds: its networks predict together, as those of a study do."""
+    """Return AutoGluon's network with its defaults, bagged over five folds: its networks predict together, as those of a study do.
+
+    Texts are one-hot, as for scikit-learn's models, since its own encoding fails with pandas 3.
+    """
     try:
         from autogluon.tabular import TabularPredictor
     except ImportError:
         raise UserError("--vs autogluon: it is not installed. pip install autogluon.tabular") from None
 
     def contestant(division: Division, seed: int, allowed: float) -> Array:
-        kind = float if division.regression else object
-        target = pd.Series(division.learn_target, index=division.learn.index).astype(kind)
+        encode = _pipeline(division, "passthrough", scaled=False)
+        learn = pd.DataFrame(encode.fit_transform(division.learn)).add_prefix("input ")
+        learn[TARGET] = pd.Series(division.learn_target).astype(float if division.regression else object)
+        test = pd.DataFrame(encode.transform(division.test)).add_prefix("input ")
+        problem = "regression" if division.regression else None  # whole numbers would be classes
         metric = "root_mean_squared_error" if division.regression else "log_loss"
         with TemporaryDirectory() as folder:
-            problem = "regression" if division.regression else None  # whole numbers would be classes
             predictor = TabularPredictor(TARGET, problem, metric, path=folder, verbosity=0)
             predictor.fit(
-                _objects(division.learn).assign(**{TARGET: target}),
+                learn,
                 hyperparameters={"NN_TORCH": {}},
                 num_bag_folds=5,
                 ag_args_ensemble={"fold_fitting_strategy": "sequential_local", "model_random_seed": seed},
                 num_cpus=1,
             )
             if division.regression:
-                return np.asarray(predictor.predict(_objects(division.test)))
-            return np.asarray(predictor.predict_proba(_objects(division.test))[division.classes])
+                return np.asarray(predictor.predict(test))
+            return np.asarray(predictor.predict_proba(test)[division.classes])
 
     return contestant
-
-
-def _objects(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame whose texts are of the dtype object, since AutoGluon does not know pandas 3's texts."""
-    texts = [column for column in frame if frame[column].dtype.kind not in "iufb"]
-    return frame.astype(dict.fromkeys(texts, object))
 
 
 RIVALS: dict[str, Callable[[], Contestant]] = {
