@@ -308,7 +308,7 @@ def mean_loss(
     `label_smoothing` is that of `TrialSpec`.
     """
     if label_smoothing:
-        assert task.smoothed is not None  # `with_labels` refuses it
+        assert task.smoothed is not None  # `check_labels` refuses the others
         targets = task.smoothed(targets, outputs, label_smoothing)
     if weights is None:
         return task.loss(outputs, targets)
