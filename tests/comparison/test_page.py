@@ -160,8 +160,8 @@ def test_chapters_are_listed_and_fold_the_specialists_figures(full: str) -> None
     nav = full[full.index("<nav>") : full.index("</nav>")]
     assert re.findall(r'href="#(\w+)"', nav) == [*(chapter.name for chapter in CHAPTERS), "done"]
     folds = re.findall(r'<details class="more"><summary>(.*?)</summary>(.*?)</section>\n*</details>', full, re.DOTALL)
-    assert len(folds) == len(CHAPTERS)
-    for chapter, (summary, inside) in zip(CHAPTERS, folds, strict=True):
+    assert len(folds) == len(CHAPTERS) + 1, "the last one is how it was done"
+    for chapter, (summary, inside) in zip(CHAPTERS, folds[:-1], strict=True):
         assert re.findall(r'id="about-(\w+)"', inside) == [row.name for row in chapter.folded]
         assert all(EN(f"figure.{row.name}.title") in prose(summary) for row in chapter.folded)
         assert 1 <= len(chapter.shown) <= 2

@@ -89,6 +89,7 @@ def test_a_trial_of_the_table_lights_up_everywhere(browser: Any, report: Path, r
     """Enter on a trial that no figure names marks it in every figure of single trials, says its values aloud, and Escape clears it."""
     number = ranked(record)[8].number
     with Visit(browser, report) as visit:
+        visit.unfold()
         assert lit_figures(visit) == set()
         visit.page.locator(f"#leaderboard tr[data-number='{number}'] button").focus()
         visit.page.keyboard.press("Enter")
@@ -119,6 +120,7 @@ def test_a_click_in_a_figure_lights_the_trial_and_a_second_one_clears_it(
     """A click on a point, or on a line where it meets an axis, chooses its trial in the tables too."""
     number = ranked(record)[0].number
     with Visit(browser, report) as visit:
+        visit.unfold()
         for name, is_lit in product(("history", "size", "parallel", "pareto"), (True, False)):
             at = spot(visit, name, number)
             visit.page.mouse.move(at["x"] + 1, at["y"] + 1)
@@ -288,6 +290,7 @@ def test_brushes_on_several_axes_filter(browser: Any, report: Path, record: Stud
 def test_all_values_are_shown_by_one_switch(browser: Any, report: Path, record: StudyRecord) -> None:  # noqa: F811
     """The switch of one figure shows every value in all of them: no open triangle and no count at the edge is left."""
     with Visit(browser, report) as visit:
+        visit.unfold()
         state = """() => ['history', 'axes', 'size'].map(name => document.getElementById('figure-' + name)).map(place =>
             [place.data.some(trace => /open/.test((trace.marker || {}).symbol) && /triangle/.test(trace.marker.symbol)),
              (place.layout.annotations || []).some(note => note.name === 'beyond'), place.layout.yaxis.range[0]])"""

@@ -59,15 +59,16 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         return None
     figures = [_figure(_bowl_scene(bowl, texts), texts, is_bowl=True) for bowl in bowls()]
     labels = [texts("figure.textbook.condition", value=brief(bowl.condition)) for bowl in bowls()]
-    notes = [texts("figure.textbook.note")]
+    more = [texts("figure.textbook.more")]
     found = textbook(record)
     if found is not None:
         figures.append(_figure(_data_scene(found, texts), texts, is_bowl=False))
         labels.append(texts("figure.textbook.data"))
-        notes.append(texts("figure.textbook.note_data", rows=brief(found.rows)))
+        more.append(texts("figure.textbook.note_data", rows=brief(found.rows)))
     options = [{"label": name, "figure": figure_json(each)} for name, each in zip(labels, figures, strict=True)]
     shown = figures[START]
-    return shown.update_layout(meta={**shown.layout.meta, "switch": options, "start": START, "note": " ".join(notes)})
+    notes = {"note": texts("figure.textbook.note"), "more": " ".join(more)}
+    return shown.update_layout(meta={**shown.layout.meta, "switch": options, "start": START, **notes})
 
 
 def _figure(scene: Scene, texts: Texts, is_bowl: bool) -> go.Figure:
