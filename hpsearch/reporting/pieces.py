@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A paragraph; `kind` is its class in the style sheet: kind, question, ask, note, best or none."""
+    """A paragraph; `kind` is its class in the style sheet: kind, question, ask, note, best, pointer (of no use on paper) or none."""
 
     text: str
     kind: str = ""

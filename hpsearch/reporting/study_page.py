@@ -241,7 +241,7 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
         note += f" {texts('search.leaderboard.best_alone', best=every, of=f'{len(record.trials):,}')}"
     contents = [
         pieces.Paragraph(_leaders_text(record, texts), "ask"),
-        pieces.Paragraph(note, "note"),
+        pieces.Paragraph(note, "note pointer"),
         table,
         pieces.Link(texts("search.leaderboard.file"), "tables/trials.csv"),
     ]

@@ -14,7 +14,7 @@ from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.figures.points import Heights
 from hpsearch.reporting.figures.style import COLORS
 from hpsearch.reporting.ranking import ranked
-from hpsearch.reporting.study_page import page
+from hpsearch.reporting.study_page import FIRST, page
 from hpsearch.reporting.tables import frames
 from hpsearch.storage import StudyRecord, TrialRecord
 from tests.reporting.test_page_in_browser import EVIL, Visit, browser, hostile, pytestmark  # noqa: F401
@@ -91,6 +91,7 @@ def test_a_trial_of_the_table_lights_up_everywhere(browser: Any, report: Path, r
     with Visit(browser, report) as visit:
         visit.unfold()
         assert lit_figures(visit) == set()
+        visit.page.get_by_role("button", name=f"Show {len(record.trials)} trials").click()
         visit.page.locator(f"#leaderboard tr[data-number='{number}'] button").focus()
         visit.page.keyboard.press("Enter")
         settle(visit)
@@ -154,7 +155,7 @@ def test_arrow_keys_move_through_the_trials(browser: Any, report: Path) -> None:
         focused = "document.activeElement.closest('tr').sectionRowIndex"
         assert visit.page.evaluate(focused) == 2
         visit.page.keyboard.press("End")
-        assert visit.page.evaluate(focused) == 9
+        assert visit.page.evaluate(focused) == FIRST - 1
         visit.page.locator("#leaderboard th button").nth(3).click()
         assert visit.page.evaluate(stops) == 1
 
@@ -213,7 +214,7 @@ def test_the_filter_keeps_what_it_says(browser: Any, report: Path, record: Study
         visit.page.locator("#filter").fill("adam")
         visit.page.locator("h1").click()
         visit.page.keyboard.press("Escape")
-        assert len(numbers_in(visit)) == 10
+        assert len(numbers_in(visit)) == FIRST
         assert visit.complaints == []
 
 
@@ -282,7 +283,7 @@ def test_brushes_on_several_axes_filter(browser: Any, report: Path, record: Stud
         assert visit.page.locator("#filter").input_value() == "optimizer = adam|adamw"
         visit.page.get_by_role("button", name="Clear filter").click()
         assert visit.page.locator("#filter").input_value() == ""
-        assert len(numbers_in(visit)) == 10
+        assert len(numbers_in(visit)) == FIRST
         assert visit.overflow() <= 0
         assert visit.complaints == []
 

@@ -115,6 +115,7 @@ CHAPTERS: tuple[FigureChapter, ...] = (
                 textbook.draw,
                 textbook.read,
                 textbook.numbers,
+                lines=1,
             ),
             ComparisonFigure(
                 "path",

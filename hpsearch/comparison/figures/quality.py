@@ -35,7 +35,7 @@ from hpsearch.comparison.figures.figure import (
 )
 from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, axis
-from hpsearch.reporting.formatting import MetricFormat, number
+from hpsearch.reporting.formatting import MetricFormat, number, sentence
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import finite
 from hpsearch.storage import ComparisonRecord
@@ -164,7 +164,7 @@ def _budget_sentence(record: ComparisonRecord, ends: list[ArmQuality], budget: s
             parts.append(texts("figure.quality.end", name=name, **gap_texts(record, gap, texts)))
     if not parts:
         return ""
-    return texts("figure.quality.budget", budget=_budget_text(budget, limit, texts), ends=", ".join(parts))
+    return sentence(texts("figure.quality.budget", budget=_budget_text(budget, limit, texts), ends=", ".join(parts)))
 
 
 def _sign(arms: list[ArmQuality], budget: str) -> int:

@@ -27,6 +27,7 @@ FRAMES = 26  # of the replay
 MILLISECONDS = 110  # a frame
 GRID = (41, 21)  # points of the loss along the flat and the steep direction
 HEIGHT = 560
+BESIDE = 40  # pixels by which a narrow figure may be higher than it is wide
 LONGEST = 5  # times as long as high, of the way from the start to the minimum, without stretching
 
 
@@ -90,7 +91,7 @@ def _figure(scene: Scene, texts: Texts, is_bowl: bool) -> go.Figure:
     updates = _replayed(scene.paths)
     ends = [[bisect_right(path.updates, update) for path in scene.paths] for update in updates]
     figure.update_layout(updatemenus=[_button(texts)], sliders=[_slider(updates, texts)])
-    return figure.update_layout(meta={"replay": {"names": list(map(str, updates)), "ends": ends}})
+    return figure.update_layout(meta={"replay": {"names": list(map(str, updates)), "ends": ends}, "square": BESIDE})
 
 
 def _stretch(scene: Scene) -> int:
