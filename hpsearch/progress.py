@@ -5,12 +5,16 @@ observer (which engine trains and why, a worker that is lost, a storage that doe
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
+from statistics import fmean
 from typing import Protocol
 
-EVIDENCE = 3  # trials, or runs of a phase, that have to end before a time left is said
+EVIDENCE = 3  # whole trials, or runs of a phase, that have to end before a time left is said
+LAST = 30  # trials that say how long the next ones take, at least
+ROUNDS = 4  # or as many as train beside each other in so many rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,53 +94,94 @@ COMPILER = Compiler()
 
 
 class Pace:
-    """How fast the trials of a search end, from which follows how long the rest takes.
+    """How long the trials of a search take, from which follows how long the rest does.
 
-    The first round of trials, which train beside each other and end together, says nothing about the pace: it is measured from the end of
-    that round on, and known once as many trials again have ended. Where something was compiled meanwhile, all of this begins anew.
+    A short trial ends before a long one that began beside it: the mean of those that have ended is too short, and after a burst of pruned
+    trials far too short. Hence the last trials that *began* count, whether or not they have ended: one in training is expected to
+    take as long as those of them that took longer than it has so far. Trials that began before the first one ended, or before the
+    compiler did, say nothing, since what is loaded and compiled for them is once for all.
     """
 
     def __init__(self, compiler: Compiler = COMPILER) -> None:
         self.compiler = compiler
-        self._begin()
+        self._first_end = inf
+        self._most = 0  # trials beside each other
+        self._in_flight: dict[int, float] = {}  # number → when it began
+        self._ended: list[tuple[float, float]] = []  # when a trial began that counts, and its seconds
+        self._whole: deque[float] = deque(maxlen=LAST)  # seconds of those that trained to their end
+        self._counted = 0  # trials that have ended, of those that count
+        self._looked = -inf
+        self._busy = 0.0  # seconds of all trials together
+        self._span = 0.0  # seconds of the clock
 
-    def _begin(self) -> None:
-        self._began = self.compiler.until
-        self._first_round = 0  # trials
-        self._ended = 0
-        self._since = 0.0  # when the first round was over
-        self._seconds = 0.0  # of all trials after it
-        self._whole = (0, 0.0)  # those that ran to their end, and their seconds
+    def begin(self, number: int) -> None:
+        """Note that a trial begins."""
+        self._look()
+        self._in_flight[number] = self.compiler.clock()
+        self._most = max(self._most, len(self._in_flight))
 
-    def end(self, seconds: float, *, whole: bool, in_flight: int) -> None:
-        """Count a trial that ended after so many seconds: whether no pruner ended it, and how many were in training, itself included."""
-        if self.compiler.until > self._began:
-            self._begin()
-        self._first_round = self._first_round or in_flight
-        self._ended += 1
-        if self._ended <= self._first_round:
-            self._since = self.compiler.clock()
-            return
-        self._seconds += seconds
-        if whole:
-            count, total = self._whole
-            self._whole = (count + 1, total + seconds)
+    def end(self, number: int, *, whole: bool) -> None:
+        """Note that a trial ends: whether it trained to its end."""
+        self._look()
+        now = self.compiler.clock()
+        began = self._in_flight.pop(number)
+        if began >= self._settled:
+            self._counted += 1
+            self._ended = sorted([*self._ended, (began, now - began)])[-self._last :]
+            if whole:
+                self._whole.append(now - began)
+        self._first_end = min(self._first_end, now)
 
     def left(self, trials: int, further: float) -> float | None:
-        """Return the seconds that so many trials take, and `further` ones that run to their end; None before there is evidence."""
-        since = self._ended - self._first_round
-        if since < max(EVIDENCE, self._first_round):
+        """Return the seconds of so many trials, those in training included, and of `further` whole ones; None before there is evidence."""
+        self._look()
+        if len(self._whole) < EVIDENCE or self._counted < self._most or not self._busy:
             return None
-        each = (self.compiler.clock() - self._since) / since
-        return each * (trials + further * self._whole_share)
+        now = self.compiler.clock()
+        passed = [now - max(began, self.compiler.until) for began in self._in_flight.values()]
+        begun = [self._expected(seconds) - seconds for seconds in passed]
+        waiting = max(0, trials - len(begun))
+        seconds = sum(begun) + waiting * self._mean + further * fmean(self._whole)
+        beside = self._busy / self._span
+        if waiting:
+            seconds += beside * self._idle_end(beside)
+        return max(seconds / beside, max(begun, default=0.0))
+
+    def _idle_end(self, beside: float) -> float:
+        """Return the seconds that the last trial of a search trains while others have none left: more, the more train beside each other."""
+        return max(0.0, (1 - 1 / beside) * fmean(self._whole) - self._mean / 2)
 
     @property
-    def _whole_share(self) -> float:
-        """How long a trial that runs to its end takes, relative to the mean of all."""
-        count, total = self._whole
-        if not count or not self._seconds:
-            return 1.0
-        return (total / count) / (self._seconds / (self._ended - self._first_round))
+    def _settled(self) -> float:
+        """From when on trials that begin say something."""
+        return max(self._first_end, self.compiler.until)
+
+    @property
+    def _last(self) -> int:
+        """How many trials say how long the next ones take."""
+        return max(LAST, ROUNDS * self._most)
+
+    @property
+    def _mean(self) -> float:
+        """The expected seconds of a trial: the mean of the last that began."""
+        now = self.compiler.clock()
+        begun = [(began, self._expected(now - began)) for began in self._in_flight.values() if began >= self._settled]
+        last = sorted([*self._ended, *begun])[-self._last :]
+        return fmean(seconds for _, seconds in last)
+
+    def _expected(self, passed: float) -> float:
+        """Return the expected seconds of a trial that has been in training for so long: the mean of those that took longer."""
+        longer = [seconds for _, seconds in self._ended if seconds > passed]
+        return fmean(longer) if longer else passed + fmean(seconds for _, seconds in self._ended)
+
+    def _look(self) -> None:
+        """Add up how many trials trained beside each other since the last look, the seconds of the compiler aside."""
+        now = self.compiler.clock()
+        since = max(self._looked, self._settled)
+        if now > since and self._in_flight:
+            self._busy += len(self._in_flight) * (now - since)
+            self._span += now - since
+        self._looked = now
 
 
 class StepPace:

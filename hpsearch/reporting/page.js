@@ -59,6 +59,7 @@
   };
   // Whether the chosen trial is a line that ends beyond the axis, as the curve of a bad one does.
   const liesOutside = (copy) => {
+    if (trials.lit === null) return false; // gaps between lines have no trial either
     const [low, high] = copy.layout.yaxis.range;
     return copy.data.some((trace) => {
       const last = trace.visible === false ? trace.customdata.lastIndexOf(trials.lit) : -1;

@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A paragraph; `kind` is its class in the style sheet: kind, question, ask, note, best or none."""
+    """A paragraph; `kind` is its class in the style sheet: kind, question, ask, note, best, pointer (of no use on paper) or none."""
 
     text: str
     kind: str = ""
@@ -95,12 +95,13 @@ class PageTable:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The table behind a figure, folded: its first rows, the file that has all of them, and what its columns mean."""
+    """What stands behind a figure, folded: remarks, the table's first rows, the file that has all of them, what its columns mean."""
 
     title: str
     table: PageTable
     file: Link
     meanings: Facts
+    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class FigureSection:
         numbers: the table behind it.
         above: pieces between the sentences and the figure.
         level: of the heading; 3 within a chapter.
+        folded: whether it opens only when the reader asks for it.
     """
 
     name: str
@@ -126,6 +128,12 @@ class FigureSection:
     numbers: Numbers | None = None
     above: Sequence[Any] = ()
     level: int = 2
+    folded: bool = False
+
+    @property
+    def anchor(self) -> str:
+        """The name by which the page links to it."""
+        return f"about-{self.name}"
 
     @property
     def notes(self) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting import pieces
@@ -23,14 +24,14 @@ from hpsearch.reporting.selection import certainty, model, off_front, usable_tri
 from hpsearch.reporting.summary import best_network, introduction
 from hpsearch.reporting.tables import TABLES, Frames
 from hpsearch.reporting.tables.writing import cells, columns_of, leaders, meaning
-from hpsearch.reporting.trust import honesty, warnings
+from hpsearch.reporting.trust import expectation, warnings
 from hpsearch.storage import StudyRecord
 
 MOST_COLUMNS = 100  # of the data's that the page lists
 MOST_ROWS = 5000  # trials that the page lists
 NOT_SEARCHED = ("rank", "trial", "value", "standard_error", "parameters", "seconds")  # columns of the best trials
 PREVIEW = 20  # rows of a table that the page shows; the file has all of them
-PageSection = pieces.Section | pieces.FigureSection
+FIRST = 5  # of the best trials that are shown at once, more where the selected one comes later
 SCRIPT_TEXTS = (  # what the page's scripts say
     "switch",
     "save",
@@ -53,23 +54,20 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH, folder: Pa
     record = of_completed_runs(record)
     if record.foreign:
         texts = texts.of("foreign")
-    found = [
-        leaderboard(record, tables, texts),
-        *_sections(record, tables, texts),
-        _parameters(record, tables, texts),
-        _hyperparameters(record, tables, texts),
-        _columns(record, texts),
-        _outcomes(record, tables, texts),
-        _how(record, texts),
-    ]
-    sections = [section for section in found if section is not None]
+    figures = _sections(record, tables, texts)
+    shown = [section for section in figures if not section.folded]
+    board = leaderboard(record, tables, texts)
+    sections = [section for section in (board, *shown) if section is not None]
+    done = _done(record, tables, texts)
     settings = settings_of(record, "study")
     columns = pieces.Link("tables/columns.csv", "tables/columns.csv", texts("search.footer.columns"))
     content = [
         _result(record, texts, folder),
         _warnings(record, tables, texts),
-        _contents(record, sections, texts),
+        _contents(record, [*sections, done], texts),
         *sections,
+        _for_specialists([section for section in figures if section.folded], texts),
+        done,
         pieces.Footer(texts("search.footer.text", date=record.as_of), columns),
     ]
     return document(
@@ -111,9 +109,33 @@ def _sections(record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.
     return sections
 
 
+def _for_specialists(sections: Sequence[pieces.FigureSection], texts: Texts) -> pieces.Folded | None:
+    """Return the figures that open when the reader asks for them, under their titles."""
+    if not sections:
+        return None
+    titles = " · ".join(section.title for section in sections)
+    return pieces.Folded(texts("page.more", titles=titles), [replace(section, level=3) for section in sections])
+
+
+def _done(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Chapter:
+    """Return the last chapter: the network in numbers, the space, the data, how trials ended and how all was done, folded."""
+    found = [
+        _parameters(record, tables, texts),
+        _hyperparameters(record, tables, texts),
+        _columns(record, texts),
+        _outcomes(record, tables, texts),
+        _how(record, texts),
+    ]
+    sections = [replace(section, level=3) for section in found if section is not None]
+    titles = " · ".join(section.title for section in sections)
+    return pieces.Chapter("done", texts("chapter.done"), [], pieces.Folded(titles, sections))
+
+
 def _how(record: StudyRecord, texts: Texts) -> pieces.Section:
     """Return what was asked of which data, and how the study was done."""
     asked = [] if record.foreign else introduction(record, texts)
+    if not _has_intervals(record):
+        asked.append(certainty(record, texts))
     contents = [*map(pieces.Paragraph, asked), pieces.Facts(_protocol(record, texts))]
     return pieces.Section("protocol", texts("search.protocol.title"), contents)
 
@@ -140,7 +162,7 @@ def _result(record: StudyRecord, texts: Texts, folder: Path | None) -> pieces.Re
     summary: list[Any] = [
         pieces.Paragraph(network, "best"),
         pieces.Paragraph(why(record.result.get("choice"), MetricFormat.of(record, texts), texts)),
-        pieces.Paragraph(certainty(record, texts)),
+        pieces.Paragraph(certainty(record, texts) if _has_intervals(record) else ""),
         pieces.Paragraph(off_front(record, texts)),
         pieces.Paragraph(trade_off(record, texts)),
     ]
@@ -148,7 +170,12 @@ def _result(record: StudyRecord, texts: Texts, folder: Path | None) -> pieces.Re
     if command:
         summary.append(pieces.Command(command, texts("search.result.predict")))
     values = further_values(record, texts)
-    return pieces.Result(title, summary, values, honesty(record, texts), headline(record, texts))
+    return pieces.Result(title, summary, values, expectation(record, texts), headline(record, texts))
+
+
+def _has_intervals(record: StudyRecord) -> bool:
+    """Whether it is known how far predicted numbers are off, which belongs to the result; how probabilities are calibrated does not."""
+    return bool((record.result.get("held_out") or {}).get("nine_tenths"))
 
 
 def _warnings(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Warnings | None:
@@ -161,17 +188,13 @@ def _warnings(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Warni
     return None
 
 
-def _contents(record: StudyRecord, sections: Sequence[PageSection], texts: Texts) -> pieces.Contents | None:
+def _contents(
+    record: StudyRecord, sections: Sequence[pieces.Section | pieces.FigureSection | pieces.Chapter], texts: Texts
+) -> pieces.Contents | None:
     """Return links to the sections that the page has, once there are trials."""
     if not record.trials:
         return None
-    return pieces.Contents([_link(section, texts) for section in sections])
-
-
-def _link(section: PageSection, texts: Texts) -> pieces.Link:
-    if isinstance(section, pieces.FigureSection):
-        return pieces.Link(section.title, f"#about-{section.name}")
-    return pieces.Link(texts(f"search.contents.{section.anchor}"), f"#{section.anchor}")
+    return pieces.Contents([pieces.Link(section.title, f"#{section.anchor}") for section in sections])
 
 
 def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> pieces.Section | None:
@@ -185,6 +208,7 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
     chosen = -1
     if leader and leader.number in numbers:
         chosen = numbers.index(leader.number)
+    board = board.head(max(FIRST, chosen + 1))
     names = {
         "value": metric.name,
         "standard_error": texts("search.leaderboard.standard_error"),
@@ -217,7 +241,7 @@ def leaderboard(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH) -> 
         note += f" {texts('search.leaderboard.best_alone', best=every, of=f'{len(record.trials):,}')}"
     contents = [
         pieces.Paragraph(_leaders_text(record, texts), "ask"),
-        pieces.Paragraph(note, "note"),
+        pieces.Paragraph(note, "note pointer"),
         table,
         pieces.Link(texts("search.leaderboard.file"), "tables/trials.csv"),
     ]
@@ -237,7 +261,7 @@ def _filter_example(board: pd.DataFrame, head: Sequence[str], metric: MetricForm
     if bounded:
         parts.append(f"{titles[bounded]} > {number(float(board[bounded].median()), digits=2)}")
     sign = ">=" if metric.maximize else "<="
-    parts.append(f"{titles['value']} {sign} {number(float(board['value'].iloc[-1]), digits=2)}")
+    parts.append(f"{titles['value']} {sign} {number(float(board['value'].iloc[-1]), digits=3)}")
     return ", ".join(parts)
 
 
@@ -292,7 +316,8 @@ def _figure(row: Figure, record: StudyRecord, tables: Frames, texts: Texts) -> p
     )
     if drawn is None:
         return section
-    return replace(section, plot=figure_json(drawn), numbers=_numbers(row.table, record, tables, texts))
+    numbers = _numbers(row.table, record, tables, texts, remarks_of(drawn))
+    return replace(section, plot=figure_json(drawn), numbers=numbers, folded=row.folded)
 
 
 def _of_objectives(row: Figure, record: StudyRecord, tables: Frames, texts: Texts) -> list[pieces.FigureSection]:
@@ -312,7 +337,18 @@ def _of_objectives(row: Figure, record: StudyRecord, tables: Frames, texts: Text
     ]
 
 
-def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Numbers:
+def remarks_of(drawn: go.Figure) -> list[str]:
+    """Return the remarks on a figure that are folded."""
+    remark = (drawn.layout.meta or {}).get("more")
+    return [remark] if remark else []
+
+
+def title_of_numbers(remarks: Sequence[str], texts: Texts) -> str:
+    """Return under which title the numbers behind a figure are folded, with remarks or without."""
+    return texts("page.notes_and_numbers" if remarks else "page.numbers")
+
+
+def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts, remarks: Sequence[str]) -> pieces.Numbers:
     """Return the table behind a figure: its first rows, what its columns mean, and the file with all of them."""
     table = tables[name]
     metric = MetricFormat.of(record, texts)
@@ -330,7 +366,7 @@ def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts) -> pi
     address = f"tables/{name}.csv"
     meanings = [(column.name, meaning(name, column, texts)) for column in columns_of(name, table)]
     file = pieces.Link(address, address, before, after)
-    return pieces.Numbers(texts("page.numbers"), first, file, pieces.Facts(meanings))
+    return pieces.Numbers(title_of_numbers(remarks, texts), first, file, pieces.Facts(meanings), remarks)
 
 
 def _parameters(record: StudyRecord, tables: Frames, texts: Texts) -> pieces.Section | None:

@@ -28,20 +28,28 @@ OUTCOMES = ("diverged", "out of memory", "killed its worker", "raised an error",
 
 def honesty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     """Say what the values are worth, the honest ones beside the flattering ones."""
+    if not ranked(record) or not record.result.get("fresh"):
+        return expectation(record, texts)
+    searched = search_and_replicates(record, texts)
+    return " ".join(filter(None, [_over_folds(record, texts), *searched, _on_new_rows(record, texts)]))
+
+
+def expectation(record: StudyRecord, texts: Texts = ENGLISH) -> str:
+    """Say what to expect on new rows, where the values on fresh seeds are shown elsewhere; "" without a usable trial."""
     usable = len(ranked(record))
     if not usable:
         return ""
-    sentences = [_over_folds(record, texts)]
-    if record.result.get("fresh"):
-        sentences += _search_and_replicates(record, texts)
-    elif usable > 1:
-        sentences.append(texts("search.trust.best_of_many", trials=usable_trials(record, texts)))
+    flattering = ""
+    if usable > 1 and not record.result.get("fresh"):
+        flattering = texts("search.trust.best_of_many", trials=usable_trials(record, texts))
+    return " ".join(filter(None, [_over_folds(record, texts), flattering, _on_new_rows(record, texts)]))
+
+
+def _on_new_rows(record: StudyRecord, texts: Texts) -> str:
     if record.selected.test:
-        expectation = texts("search.trust.expect", uses=uses_of_test_rows(record.selected.looks, texts))
-    else:
-        held_out = (record.data.get("rows") or {}).get("test") != 0
-        expectation = texts(f"search.trust.{'not_tested' if held_out else 'no_test_rows'}")
-    return " ".join(filter(None, [*sentences, expectation.strip()]))
+        return texts("search.trust.expect", uses=uses_of_test_rows(record.selected.looks, texts)).strip()
+    held_out = (record.data.get("rows") or {}).get("test") != 0
+    return texts(f"search.trust.{'not_tested' if held_out else 'no_test_rows'}")
 
 
 def _over_folds(record: StudyRecord, texts: Texts) -> str:
@@ -60,7 +68,7 @@ def _over_folds(record: StudyRecord, texts: Texts) -> str:
     )
 
 
-def _search_and_replicates(record: StudyRecord, texts: Texts) -> list[str]:
+def search_and_replicates(record: StudyRecord, texts: Texts) -> list[str]:
     """Say the search's best value, what the same hyperparameters reach on fresh seeds, and what the test rows say."""
     metric = MetricFormat.of(record, texts)
     result = record.result

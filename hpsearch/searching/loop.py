@@ -216,10 +216,9 @@ class Search:
 
     def finish(self, run: TrainingRun) -> None:
         """Take an engine's result and store it (see `TrialSource`)."""
-        in_flight = len(self._in_flight)
         trial = self._in_flight.pop(run.number)
         seconds = trial.seconds
-        self.pace.end(seconds, whole=run.outcome is not Outcome.PRUNED, in_flight=in_flight)
+        self.pace.end(run.number, whole=_usable(run))
         completed = Completed(run, trial.rungs, self.objectives.other_values(run, trial.spec))
         self._counts["trained"] += 1
         self._store(completed, seconds)
@@ -252,6 +251,7 @@ class Search:
             self.writer.begin(number, proposal.params, proposal.distributions)
         self._in_flight[number] = InFlight(spec, time.monotonic())
         if first == number:
+            self.pace.begin(number)
             return spec
         if first in self._completed:
             self._complete_repeat(number, first)

@@ -226,7 +226,7 @@ def test_a_loss_that_did_not_fall_is_a_mark_on_the_cap() -> None:
     (mark,) = [trace for trace in drawn("variability", record).data if trace.marker.symbol == "triangle-up"]
     assert list(mark.x) == [1]
     assert "∞" in mark.text[0]
-    assert "the large batch is the steadier one." in FIGURES["variability"].reading(record, EN)
+    assert "the large batch is steadier." in FIGURES["variability"].reading(record, EN)
 
 
 def with_variability(record: ComparisonRecord, batch_size: int, unit: str, **values: float | None) -> ComparisonRecord:
@@ -249,7 +249,7 @@ def with_variability(record: ComparisonRecord, batch_size: int, unit: str, **val
 def test_steadiness_is_told_before_the_target_and_after_it() -> None:
     """The reading gives rises and jumps on the way to the target first; a drawn line of its own shows them."""
     reading = FIGURES["variability"].reading(with_variability(full(), ROWS, "before", rising=0.13, jump=log(1.4)), EN)
-    before, after = reading.split("After the target")
+    before, after = reading.split("After it")
     assert "13 % with gradient descent" in before.replace("\u00a0", " ")
     assert "40 %" in before.replace("\u00a0", " "), "a jump of log 1.4 raises the loss by 40 % of it"
     assert "50 %" in after.replace("\u00a0", " ")

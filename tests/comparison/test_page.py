@@ -160,11 +160,30 @@ def test_chapters_are_listed_and_fold_the_specialists_figures(full: str) -> None
     nav = full[full.index("<nav>") : full.index("</nav>")]
     assert re.findall(r'href="#(\w+)"', nav) == [*(chapter.name for chapter in CHAPTERS), "done"]
     folds = re.findall(r'<details class="more"><summary>(.*?)</summary>(.*?)</section>\n*</details>', full, re.DOTALL)
-    assert len(folds) == len(CHAPTERS)
-    for chapter, (summary, inside) in zip(CHAPTERS, folds, strict=True):
+    assert len(folds) == len(CHAPTERS) + 1, "the last one is how it was done"
+    for chapter, (summary, inside) in zip(CHAPTERS, folds[:-1], strict=True):
         assert re.findall(r'id="about-(\w+)"', inside) == [row.name for row in chapter.folded]
         assert all(EN(f"figure.{row.name}.title") in prose(summary) for row in chapter.folded)
         assert 1 <= len(chapter.shown) <= 2
+
+
+@pytest.mark.parametrize("name", ["textbook", "escape_teacher"])
+def test_what_only_specialists_read_is_folded_and_not_lost(full: str, name: str) -> None:
+    """The first lines of a reading stand above the figure; the others and further remarks lie folded with its numbers."""
+    row = next(row for row in COMPARISON_FIGURES if row.name == name)
+    lines = row.reading(whole(), EN).splitlines()
+    assert row.lines is not None
+    assert len(lines) > row.lines
+    section = full[full.index(f'<section id="about-{name}">') :]
+    shown, folded = section[: section.index("</section>")].split("<details>")
+    remarks = [*lines[row.lines :], EN(f"figure.{name}.more")]
+    assert all(line in prose(shown) for line in map(plain, lines[: row.lines]))
+    assert all(line in prose(folded) and line not in prose(shown) for line in map(plain, remarks))
+
+
+def plain(text: str) -> str:
+    """Return a text as `prose` returns it from a page."""
+    return prose(text.replace("&", "&amp;").replace("<", "&lt;"))
 
 
 def test_the_glance_has_each_batch_size(full: str) -> None:

@@ -14,7 +14,7 @@ from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.figures.points import Heights
 from hpsearch.reporting.figures.style import COLORS
 from hpsearch.reporting.ranking import ranked
-from hpsearch.reporting.study_page import page
+from hpsearch.reporting.study_page import FIRST, page
 from hpsearch.reporting.tables import frames
 from hpsearch.storage import StudyRecord, TrialRecord
 from tests.reporting.test_page_in_browser import EVIL, Visit, browser, hostile, pytestmark  # noqa: F401
@@ -89,7 +89,9 @@ def test_a_trial_of_the_table_lights_up_everywhere(browser: Any, report: Path, r
     """Enter on a trial that no figure names marks it in every figure of single trials, says its values aloud, and Escape clears it."""
     number = ranked(record)[8].number
     with Visit(browser, report) as visit:
+        visit.unfold()
         assert lit_figures(visit) == set()
+        visit.page.get_by_role("button", name=f"Show {len(record.trials)} trials").click()
         visit.page.locator(f"#leaderboard tr[data-number='{number}'] button").focus()
         visit.page.keyboard.press("Enter")
         settle(visit)
@@ -119,6 +121,7 @@ def test_a_click_in_a_figure_lights_the_trial_and_a_second_one_clears_it(
     """A click on a point, or on a line where it meets an axis, chooses its trial in the tables too."""
     number = ranked(record)[0].number
     with Visit(browser, report) as visit:
+        visit.unfold()
         for name, is_lit in product(("history", "size", "parallel", "pareto"), (True, False)):
             at = spot(visit, name, number)
             visit.page.mouse.move(at["x"] + 1, at["y"] + 1)
@@ -152,7 +155,7 @@ def test_arrow_keys_move_through_the_trials(browser: Any, report: Path) -> None:
         focused = "document.activeElement.closest('tr').sectionRowIndex"
         assert visit.page.evaluate(focused) == 2
         visit.page.keyboard.press("End")
-        assert visit.page.evaluate(focused) == 9
+        assert visit.page.evaluate(focused) == FIRST - 1
         visit.page.locator("#leaderboard th button").nth(3).click()
         assert visit.page.evaluate(stops) == 1
 
@@ -211,7 +214,7 @@ def test_the_filter_keeps_what_it_says(browser: Any, report: Path, record: Study
         visit.page.locator("#filter").fill("adam")
         visit.page.locator("h1").click()
         visit.page.keyboard.press("Escape")
-        assert len(numbers_in(visit)) == 10
+        assert len(numbers_in(visit)) == FIRST
         assert visit.complaints == []
 
 
@@ -280,7 +283,7 @@ def test_brushes_on_several_axes_filter(browser: Any, report: Path, record: Stud
         assert visit.page.locator("#filter").input_value() == "optimizer = adam|adamw"
         visit.page.get_by_role("button", name="Clear filter").click()
         assert visit.page.locator("#filter").input_value() == ""
-        assert len(numbers_in(visit)) == 10
+        assert len(numbers_in(visit)) == FIRST
         assert visit.overflow() <= 0
         assert visit.complaints == []
 
@@ -288,6 +291,7 @@ def test_brushes_on_several_axes_filter(browser: Any, report: Path, record: Stud
 def test_all_values_are_shown_by_one_switch(browser: Any, report: Path, record: StudyRecord) -> None:  # noqa: F811
     """The switch of one figure shows every value in all of them: no open triangle and no count at the edge is left."""
     with Visit(browser, report) as visit:
+        visit.unfold()
         state = """() => ['history', 'axes', 'size'].map(name => document.getElementById('figure-' + name)).map(place =>
             [place.data.some(trace => /open/.test((trace.marker || {}).symbol) && /triangle/.test(trace.marker.symbol)),
              (place.layout.annotations || []).some(note => note.name === 'beyond'), place.layout.yaxis.range[0]])"""

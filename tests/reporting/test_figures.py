@@ -154,7 +154,7 @@ def test_many_trials_are_a_band_and_the_best_ten(name: str, crowd: StudyRecord) 
     note = f"{figure.layout.meta.get('note') or ''}{figure.layout.meta.get('thinned') or ''}"
     if name != "size":  # which draws usable trials alone
         assert f"{sum(trial.failed for trial in crowd.trials):,} failed" in note
-    assert "the points are the ten best" in note
+    assert "points: the ten best" in note
     assert sum(len(trace.x or ()) for trace in figure.data) < 4000
 
 
@@ -270,10 +270,7 @@ def test_what_lies_beyond_the_scale_has_its_own_mark(maximize: bool) -> None:
         assert numbers >= {0, 1, 2}
         assert all(abs(made[n].value or 0.0) < min(inside) and made[n].outcome != "diverged" for n in numbers)
         note = figure.layout.meta["edge"]
-        assert (
-            f"On the {'lower' if maximize else 'upper'} edge: 5 trials that failed and {len(numbers)} trials whose"
-            in note
-        )
+        assert f"{'Lower' if maximize else 'Upper'} edge: 5 trials that failed and {len(numbers)} trials beyond" in note
 
 
 def test_the_band_of_learning_curves_lies_on_the_scale() -> None:
@@ -315,7 +312,7 @@ def test_readings_carry_the_numbers() -> None:
     """The sentence under a figure names the trial and value that the tables have."""
     record = study()
     tables = frames(record)
-    assert "98.7\u00a0%, came from trial 26" in FIGURES["history"].reading(tables, record)
+    assert "98.7\u00a0%, trial 26." in FIGURES["history"].reading(tables, record)
     assert "width (256, the high end" in FIGURES["axes"].reading(tables, record)
     assert "The best trials are set apart most by learning_rate" in FIGURES["importance"].reading(tables, record)
 

@@ -41,26 +41,26 @@ GIVEN = (  # by the author of a study, in made records, and by torch
 
 
 class Shown(HTMLParser):
-    """Collects what a reader sees of a page, the tables behind the figures (which are files) aside."""
+    """Collects what a reader sees of a page, folded sections included, the tables behind the figures (which are files) aside."""
 
     def __init__(self) -> None:
         super().__init__()
         self.texts: list[str] = []
-        self.hidden: list[str] = []
+        self.within: list[tuple[str, bool]] = []  # elements, and whether they hide what is in them
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note where something is hidden."""
         if tag in ("script", "style", "details"):
-            self.hidden.append(tag)
+            self.within.append((tag, ("class", "more") not in attrs))
 
     def handle_endtag(self, tag: str) -> None:
         """Note where it ends."""
-        if self.hidden and self.hidden[-1] == tag:
-            self.hidden.pop()
+        if self.within and self.within[-1][0] == tag:
+            self.within.pop()
 
     def handle_data(self, data: str) -> None:
         """Keep what is shown."""
-        if not self.hidden:
+        if not any(is_hidden for _, is_hidden in self.within):
             self.texts.append(data)
 
 

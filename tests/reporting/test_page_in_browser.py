@@ -13,6 +13,7 @@ import pytest
 from hpsearch.reporting import write_report
 from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.notebook import fragment
+from hpsearch.reporting.tables import frames
 from hpsearch.searching.result import tenths_of
 from hpsearch.storage import StudyRecord
 from tests.support.records import DATA, confirmed, study, trials, unfinished
@@ -60,6 +61,12 @@ class Visit:
     def __enter__(self) -> "Visit":
         return self
 
+    def unfold(self) -> None:
+        """Open what is for specialists, and wait until its figures are drawn."""
+        self.page.evaluate("document.querySelectorAll('details.more').forEach(fold => { fold.open = true; })")
+        self.page.wait_for_timeout(100)
+        self.page.wait_for_selector("html[data-settled='yes']", state="attached", timeout=60_000)
+
     def __exit__(self, *_: object) -> None:
         self.context.close()
 
@@ -87,6 +94,7 @@ def test_the_page_loads_offline_without_a_word(browser: Any, report: Path) -> No
 def test_every_figure_is_drawn_and_none_is_empty(browser: Any, report: Path) -> None:
     """Each figure has an SVG with marks (points, lines or bars) and a height worth looking at."""
     with Visit(browser, report) as visit:
+        visit.unfold()
         drawn = {name for name, row in FIGURES.items() if row.applies(study())} - {
             "confirmed"
         }  # nothing is in this study
@@ -98,6 +106,16 @@ def test_every_figure_is_drawn_and_none_is_empty(browser: Any, report: Path) -> 
             box = figure.locator("svg.main-svg").first.bounding_box()
             assert box is not None, name
             assert box["height"] > 120, name
+
+
+def test_the_scale_of_the_curves_is_the_fitted_one(browser: Any, report: Path) -> None:
+    """Before a reader chooses a trial the axis of the learning curves fits the better ones."""
+    record = study()
+    drawn = FIGURES["curves"].draw(frames(record), record)
+    assert drawn is not None
+    with Visit(browser, report) as visit:
+        shown = visit.page.evaluate("document.getElementById('figure-curves').layout.yaxis.range")
+    assert shown == pytest.approx(list(drawn.layout.yaxis.range))
 
 
 @pytest.mark.parametrize("width", [390, 1440])

@@ -258,10 +258,10 @@ def test_of_many_rows_a_stated_sample_is_kept() -> None:
     record = replace(study(30), result={**study(30).result, "predicted": told})
     figure = FIGURES["predictions"].draw(frames(record), record)
     assert figure is not None
-    assert f"2,000 of {len(data.test):,} test rows are drawn, chosen at random" in figure.layout.meta["thinned"]
+    assert f"Drawn: 2,000 of {len(data.test):,} test rows, chosen at random" in figure.layout.meta["thinned"]
     assert list(figure.data[0].x) == list(figure.data[0].y), "the line is y = x"
     half = np.median(np.abs(known(data, data.test) - data.target_mean.item()))
-    assert f"half are predicted to within {number(float(f'{half:.3g}'))}" in FIGURES["predictions"].reading(
+    assert f"are predicted to within {number(float(f'{half:.3g}'))}" in FIGURES["predictions"].reading(
         frames(record), record
     )
 
@@ -393,9 +393,9 @@ def test_the_confusion_figure_shows_each_count_and_its_class_names_are_inert(tmp
     assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1], "the first class is on top"
     assert "<img" not in figure.to_json().replace("\\u003c", "<")
     reading = FIGURES["confusion"].reading(tables, record)
-    assert "Of the 15 test rows, 12 (80.0\u00a0%) are taken for the right class by the network." in reading
+    assert "12 of the 15 test rows (80.0\u00a0%) are right by the network." in reading
     assert f"2 of 7 rows of '=1+1' are taken for '{EVIL}'" in reading
-    assert "recognised least: '=1+1', 71\u00a0% of 7 rows." in reading
+    assert "Least recognised: '=1+1', 71\u00a0% of 7 rows." in reading
     write(tables, tmp_path)
     assert (tmp_path / "confusion.csv").read_text().splitlines()[1].startswith("'=1+1,'=1+1,5,7,")
 

@@ -53,7 +53,7 @@ def test_the_section_has_its_caveat_and_its_command() -> None:
     """The page says that a search does not tune regimes alike, and which command does; its curves are one a regime."""
     record = study()
     seen = prose(page(record, frames(record)))
-    assert "A search does not tune them alike" in seen
+    assert "A search does not tune these alike" in seen
     assert "python -m hpsearch compare digits" in seen
     figure = FIGURES["regimes"].draw(frames(record), record)
     assert figure is not None

@@ -53,9 +53,10 @@ def test_how_sure_predictions_are_is_told() -> None:
     assert certainty(record) == ""
     said = certainty(held_out(record, 1.4, fewest=100))
     assert (
-        "dividing the logits by 1.4 lowers the loss on 270 rows that no network trained on from 0.36 to 0.31." in said
+        "temperature 1.4, which divides the logits, lowers the loss on 270 rows that no network trained on from 0.36 to 0.31."
+        in said
     )
-    assert "that takes 300 rows that no network trained on, and there are 270 rows." in certainty(
+    assert "300 rows that no network trained on are needed, and there are 270 rows." in certainty(
         held_out(record, fewest=300)
     )
     assert "no temperature lowers the loss of 0.36." in certainty(held_out(record, fewest=100))
@@ -126,9 +127,9 @@ def test_everywhere_the_usable_trials_are_counted_alike(capsys: pytest.CaptureFi
     )
     for said in (
         f"Only {usable} usable trials: read every comparison as a hint.",
-        f"The lowest validation values of all {usable} usable trials." if record.direction == "minimize"
-        else f"The highest validation values of all {usable} usable trials.",
-        f", the best of {usable} usable trials",
+        f"Lowest validation values of {usable} usable trials." if record.direction == "minimize"
+        else f"Highest validation values of {usable} usable trials.",
+        f"Best of {usable} usable trials: ",
         f"is the best of {usable} usable trials and so tends to be too good",
         f"of 12 trials, {usable} of them usable",
         "Not enough evidence: 12 trials with a value, failed and pruned ones too; at least 20 are needed",
@@ -207,7 +208,7 @@ def test_a_better_fresh_mean_is_not_called_optimism(capsys: pytest.CaptureFixtur
     gaps = record.result["gaps"] | {"search": {"value": -0.004, "low": -0.009, "high": 0.001}}
     html, _, terminal = told(replace(record, result={**record.result, "gaps": gaps}), capsys)
     assert "optimistic" not in terminal
-    assert "do 0.4 percentage points better than in the search (95 % interval of the difference −0.1 to 0.9)" in html
+    assert "is 0.4 percentage points better than in the search (95 % interval −0.1 to 0.9)" in html
     assert "inflated by selection" not in html
 
 

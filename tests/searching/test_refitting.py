@@ -115,7 +115,7 @@ def test_it_is_said_on_how_many_rows(
     folder, result, _ = refitted
     assert load_model(folder).metrics["rows"] == result["rows"]
     assert trained_on(result).startswith(
-        f"Trained once more on {result['rows']} rows, training and validation rows together."
+        f"Trained once more on {result['rows']} rows, training and validation together;"
     )
     assert trained_on(own[1]) == ""
 

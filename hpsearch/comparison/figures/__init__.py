@@ -115,6 +115,7 @@ CHAPTERS: tuple[FigureChapter, ...] = (
                 textbook.draw,
                 textbook.read,
                 textbook.numbers,
+                lines=1,
             ),
             ComparisonFigure(
                 "path",
@@ -143,6 +144,7 @@ CHAPTERS: tuple[FigureChapter, ...] = (
                 escape_maps.draw_teacher,
                 escape_maps.read_teacher,
                 escape_maps.teacher_numbers,
+                lines=2,
             ),
             ComparisonFigure(
                 "escape_updates",
@@ -150,6 +152,7 @@ CHAPTERS: tuple[FigureChapter, ...] = (
                 escape_updates.draw,
                 escape_updates.read,
                 escape_updates.numbers,
+                lines=1,
             ),
         ),
         (

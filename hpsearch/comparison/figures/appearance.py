@@ -170,13 +170,13 @@ def _duration(value: float) -> str:
     return f"{significant(1e6 * value, 2)}\u00a0µs"
 
 
-def spread_text(value: Spread | None) -> str:
+def spread_text(value: Spread | None, texts: Texts) -> str:
     """Return a mean and, where there are several runs, their range."""
     if value is None:
         return number(None)
     if value.runs == 1 or value.low == value.high:
         return brief(value.value)
-    return f"{brief(value.value)} ({brief(value.low)} – {brief(value.high)})"
+    return texts("page.interval", value=brief(value.value), low=brief(value.low), high=brief(value.high))
 
 
 def spread_columns(name: str, value: Spread | None) -> dict[str, object]:

@@ -87,7 +87,9 @@ def _draw(unit: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None
     horizontal = batch_axis(sizes_of(arms), texts("axis.batch_size"), record, texts)
     title = texts(f"figure.{unit}.y", target=target_text(record, texts))
     vertical = log_axis(low, high, title, range=[log10(low), log10(high)])
-    return plot(430, traces, horizontal, vertical, meta={"note": _note(unit, arms, record, texts)})
+    key = "seconds" if unit == "seconds" else "steps"
+    meta = {"note": texts(f"figure.{key}.note"), "more": _more(unit, arms, record, texts)}
+    return plot(430, traces, horizontal, vertical, meta=meta)
 
 
 def _limits(unit: str, arms: list[ArmTimes]) -> tuple[float, float]:
@@ -102,15 +104,14 @@ def _limits(unit: str, arms: list[ArmTimes]) -> tuple[float, float]:
     return min(known) / ROOM, max(known) * ROOM
 
 
-def _note(unit: str, arms: list[ArmTimes], record: ComparisonRecord, texts: Texts) -> str:
-    gaps = [arm.resolution for arm in arms if arm.resolution is not None]
-    notes = []
-    if unit != "seconds":
-        notes.append(texts("figure.steps.note_interval"))
-    if gaps and unit != "seconds":
-        notes.append(texts("figure.steps.note_resolution", share=share(max(gaps))))
+def _more(unit: str, arms: list[ArmTimes], record: ComparisonRecord, texts: Texts) -> str:
+    """Return what specialists ask about the numbers: how they are measured, and what the grey curve is."""
     if unit == "seconds":
-        notes.append(texts("figure.seconds.note"))
+        return texts("figure.seconds.more")
+    gaps = [arm.resolution for arm in arms if arm.resolution is not None]
+    notes = [texts("figure.steps.more")]
+    if gaps:
+        notes.append(texts("figure.steps.note_resolution", share=share(max(gaps))))
     if unit == "steps" and record.data.get("name") == "mnist" and len(optimizers(record)) == 1:
         notes.append(texts("figure.steps.note_shallue"))
     return " ".join(notes)

@@ -37,7 +37,7 @@ from hpsearch.comparison.figures.figure import (
 )
 from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, log_axis, rounded, value_axis
-from hpsearch.reporting.formatting import MetricFormat, number
+from hpsearch.reporting.formatting import MetricFormat, number, sentence
 from hpsearch.reporting.regimes import regime_of
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
@@ -75,7 +75,7 @@ def _draw(name: str, record: ComparisonRecord, texts: Texts) -> go.Figure | None
     units = [unit for unit in UNITS if all(one.axis(unit)[-1] > 0 for one in curves)]  # nothing may have been timed
     vertical = _vertical_axis(name, record, curves, texts)
     panels = [_panel(name, unit, curves, vertical, record, texts) for unit in units]
-    drawn = panel_plot(400, panels, _note(name, record, texts))
+    drawn = panel_plot(400, panels, _note(name, record, texts), more=texts("figure.curves.more"))
     labels = [label for place, unit in enumerate(units) for label in _labels(name, curves, unit, place, record, texts)]
     return drawn.update_layout(annotations=labels, showlegend=False)
 
@@ -224,7 +224,7 @@ def _labels(
 
 def _note(name: str, record: ComparisonRecord, texts: Texts) -> str:
     y = texts("figure.curves.y", metric=metric_name(record, texts))
-    notes = [texts("figure.curves.note", y=y if name == "curves" else texts("figure.loss_curves.y"))]
+    notes = [texts("figure.curves.note", y=sentence(y if name == "curves" else texts("figure.loss_curves.y")))]
     if name == "curves" and record.target is not None:
         notes.append(texts("figure.curves.note_target", target=target_text(record, texts)))
     if len(optimizers(record)) > 1:

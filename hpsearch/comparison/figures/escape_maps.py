@@ -147,7 +147,7 @@ def draw_teacher(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         "figure.escape_teacher.note",
         updates=brief(max(cell.updates for cell in everywhere if cell.budget == "updates")),
     )
-    return panel_plot(400, panels, note, barmode="overlay")
+    return panel_plot(400, panels, note, more=texts("figure.escape_teacher.more"), barmode="overlay")
 
 
 def _panel_cells(record: ComparisonRecord, method: str, start: str, budget: str) -> list[EscapeCell]:
@@ -171,12 +171,11 @@ def read_teacher(record: ComparisonRecord, texts: Texts) -> str:
     sampled = []
     if found.sgd:
         sampled.append(_sampled(record, found, found.sgd, texts))
-    for method in NOISES:
-        sampled += _grid_contrast(record, method, texts)
     examples = most_escaped(cells(record, "teacher", "sgd", "bad", "examples"))
     if examples:
         sampled.append(texts("figure.escape_teacher.examples", **_cell_texts(examples, texts)))
-    parts = [stuck, sampled, _controls(found, texts)]
+    compared = [text for method in NOISES for text in _grid_contrast(record, method, texts)]
+    parts = [stuck, sampled, [*compared, *_controls(found, texts)]]
     return "\n".join(" ".join(part) for part in parts if part)
 
 

@@ -46,7 +46,8 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     if not panels:
         return None
     list_once(traces)
-    return panel_plot(400, panels, texts("figure.escape_updates.note"))
+    notes = {name: texts(f"figure.escape_updates.{name}") for name in ("note", "more")}
+    return panel_plot(400, panels, notes["note"], more=notes["more"])
 
 
 def _title(course: Course, texts: Texts, key: str = "panel") -> str:

@@ -31,7 +31,7 @@ class ComparisonFigure:
 
     `draw` returns None where there is too little to draw. `reading` says in a sentence or two what the figure shows, with the numbers, or
     why there is none (a line for each optimizer where there are several). `numbers` are the rows behind it, whose columns are explained
-    by the texts `column.COLUMN`.
+    by the texts `column.COLUMN`. The page shows the first `lines` of the reading (None: all) and folds the others with the numbers.
     """
 
     name: str
@@ -39,6 +39,7 @@ class ComparisonFigure:
     draw: Callable[[ComparisonRecord, Texts], go.Figure | None]
     reading: Callable[[ComparisonRecord, Texts], str]
     numbers: Callable[[ComparisonRecord], Rows]
+    lines: int | None = None
 
 
 # ---- traces
@@ -167,7 +168,7 @@ class Panel:
     vertical: Mapping[str, Any]
 
 
-def panel_plot(height: int, panels: Sequence[Panel], *notes: str, **layout: Any) -> go.Figure:
+def panel_plot(height: int, panels: Sequence[Panel], *notes: str, more: str = "", **layout: Any) -> go.Figure:
     """Return a figure of panels in one row, with their number for the page, which arranges them for its width."""
     figure = blank(height, **layout)
     for place, panel in enumerate(panels):
@@ -178,7 +179,8 @@ def panel_plot(height: int, panels: Sequence[Panel], *notes: str, **layout: Any)
     for place in range(len(panels)):
         domain = [(place + 0.14) / len(panels), (place + 0.98) / len(panels)]
         figure.update_layout({f"xaxis{axis_suffix(place)}": {"domain": domain}})
-    return figure.update_layout(meta={"panels": len(panels), "panel": PANEL, "note": " ".join(filter(None, notes))})
+    note = " ".join(filter(None, notes))
+    return figure.update_layout(meta={"panels": len(panels), "panel": PANEL, "note": note, "more": more})
 
 
 def axis_suffix(panel: int) -> str:

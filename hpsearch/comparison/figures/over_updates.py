@@ -106,7 +106,7 @@ def _scale_traces(record: ComparisonRecord, texts: Texts, curve: ScaleCurve, cap
     marks = []
     infinite = []
     for point in curve.points:
-        values = {"scale": spread_text(point.scale), "loss": brief(point.loss)}
+        values = {"scale": spread_text(point.scale, texts), "loss": brief(point.loss)}
         text = texts("figure.noise_scale.hover", regime=regime, update=brief(point.update), **values)
         x = _position(point.update)
         if isfinite(point.scale.value):
@@ -150,7 +150,7 @@ def read_noise_scale(record: ComparisonRecord, texts: Texts) -> str:
     parts = [_rise(curve, last, record, texts)]
     at_target = curve.moments.get("target")
     if at_target:
-        parts.append(texts("figure.noise_scale.target", scale=spread_text(at_target)))
+        parts.append(texts("figure.noise_scale.target", scale=spread_text(at_target, texts)))
     scale = at_target.value if at_target else last
     fit = bounded_fit(record, measured_optimizer(record))
     if fit is not None and isfinite(scale):
@@ -230,7 +230,7 @@ def _sharpness_line(record: ComparisonRecord, texts: Texts, curve: SharpnessCurv
             f"figure.sharpness.{key}",
             regime=regime,
             update=brief(point.update),
-            value=spread_text(point.value),
+            value=spread_text(point.value, texts),
             limit=brief(curve.limit),
             ratio=brief(curve.ratio(value)),
         )

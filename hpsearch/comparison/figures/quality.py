@@ -35,7 +35,7 @@ from hpsearch.comparison.figures.figure import (
 )
 from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, axis
-from hpsearch.reporting.formatting import MetricFormat, number
+from hpsearch.reporting.formatting import MetricFormat, number, sentence
 from hpsearch.statistics import Estimate
 from hpsearch.statistics.estimates import finite
 from hpsearch.storage import ComparisonRecord
@@ -63,7 +63,8 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
     if not panels:
         return None
     better = "higher" if metric.maximize else "lower"
-    return panel_plot(360, panels, texts("figure.quality.note"), texts(f"figure.quality.{better}"))
+    notes = (texts("figure.quality.note"), texts(f"figure.quality.{better}"))
+    return panel_plot(360, panels, *notes, more=texts("figure.quality.more"))
 
 
 def _comparable(record: ComparisonRecord, arms: list[ArmQuality]) -> list[tuple[str, str]]:
@@ -130,6 +131,8 @@ def _budget_text(name: str, limit: Limit, texts: Texts) -> str:
 
 def read(record: ComparisonRecord, texts: Texts) -> str:
     """Say for each budget how the smallest and the largest batch size compare with the reference, and whether the sign depends on it."""
+    if record.settings["compare"].get("train_until") == "target":
+        return texts("caution.cut")
     arms = quality(record)
     few = texts("reading.few", seeds=number(ENOUGH))
     if not _comparable(record, arms):
@@ -161,7 +164,7 @@ def _budget_sentence(record: ComparisonRecord, ends: list[ArmQuality], budget: s
             parts.append(texts("figure.quality.end", name=name, **gap_texts(record, gap, texts)))
     if not parts:
         return ""
-    return texts("figure.quality.budget", budget=_budget_text(budget, limit, texts), ends=", ".join(parts))
+    return sentence(texts("figure.quality.budget", budget=_budget_text(budget, limit, texts), ends=", ".join(parts)))
 
 
 def _sign(arms: list[ArmQuality], budget: str) -> int:

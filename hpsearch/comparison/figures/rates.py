@@ -68,7 +68,10 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         vertical = batch_axis(sizes, texts("axis.batch_size_short"), record, texts, " ", anchor=f"x{suffix}")
         figure.update_layout({f"xaxis{suffix}": horizontal, f"yaxis{suffix}": vertical})
     figure.add_traces(list_once(traces))
-    meta: dict[str, Any] = {"note": texts("figure.rates.note", target=target_text(record, texts))}
+    meta: dict[str, Any] = {
+        "note": texts("figure.rates.note", target=target_text(record, texts)),
+        "more": texts("figure.rates.more"),
+    }
     if len(groups) > 1:
         meta |= {"panels": len(groups), "panel": PANEL}
     else:

@@ -127,8 +127,8 @@ def draw_variability(record: ComparisonRecord, texts: Texts) -> go.Figure | None
             unit=texts(f"figure.variability.{one.unit}"),
             rising=share(one.rising.value),
             jump=_jump_text(one),
-            deviation=spread_text(one.deviation),
-            variation=spread_text(one.total_variation),
+            deviation=spread_text(one.deviation, texts),
+            variation=spread_text(one.total_variation, texts),
             steps=brief(one.steps),
             total=brief(one.total),
         )
@@ -137,7 +137,8 @@ def draw_variability(record: ComparisonRecord, texts: Texts) -> go.Figure | None
     if not cases:
         return None
     panels = _measure_panels(record, texts, "variability", UNITS, cases)
-    return panel_plot(400, panels, measured_note(record, texts, texts("figure.variability.note")))
+    note = measured_note(record, texts, texts("figure.variability.note"))
+    return panel_plot(400, panels, note, more=texts("figure.variability.more"))
 
 
 def _jump_text(one: ArmVariability) -> str:
@@ -200,7 +201,7 @@ def _ends_texts(record: ComparisonRecord, texts: Texts, found: Sequence[ArmVaria
         values[f"{end}_rising"] = share(one.rising.value)
         values[f"{end}_jump"] = _jump_text(one)
         values[f"{end}_variation"] = brief(one.total_variation.value)
-        values[f"{end}_deviation"] = spread_text(one.deviation)
+        values[f"{end}_deviation"] = spread_text(one.deviation, texts)
     return values
 
 
@@ -228,15 +229,16 @@ def draw_path(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
             regime=regime_name(path.batch_size, record.rows, texts),
             moment=texts(f"figure.path.{path.moment}"),
             efficiency=share(path.efficiency.value),
-            length=spread_text(path.length),
-            distance=spread_text(path.distance),
+            length=spread_text(path.length, texts),
+            distance=spread_text(path.distance, texts),
         )
         measures = {name: path.measure(name) for name in PATH_MEASURES}
         cases.append(Case(path.batch_size, path.moment, text, measures))
     if not cases:
         return None
     panels = _measure_panels(record, texts, "path", MOMENTS, cases)
-    return panel_plot(400, panels, measured_note(record, texts, texts("figure.path.note")))
+    note = measured_note(record, texts, texts("figure.path.note"))
+    return panel_plot(400, panels, note, more=texts("figure.path.more"))
 
 
 def read_path(record: ComparisonRecord, texts: Texts) -> str:

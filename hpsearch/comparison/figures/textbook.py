@@ -27,6 +27,7 @@ FRAMES = 26  # of the replay
 MILLISECONDS = 110  # a frame
 GRID = (41, 21)  # points of the loss along the flat and the steep direction
 HEIGHT = 560
+BESIDE = 40  # pixels by which a narrow figure may be higher than it is wide
 LONGEST = 5  # times as long as high, of the way from the start to the minimum, without stretching
 
 
@@ -59,15 +60,16 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         return None
     figures = [_figure(_bowl_scene(bowl, texts), texts, is_bowl=True) for bowl in bowls()]
     labels = [texts("figure.textbook.condition", value=brief(bowl.condition)) for bowl in bowls()]
-    notes = [texts("figure.textbook.note")]
+    more = [texts("figure.textbook.more")]
     found = textbook(record)
     if found is not None:
         figures.append(_figure(_data_scene(found, texts), texts, is_bowl=False))
         labels.append(texts("figure.textbook.data"))
-        notes.append(texts("figure.textbook.note_data", rows=brief(found.rows)))
+        more.append(texts("figure.textbook.note_data", rows=brief(found.rows)))
     options = [{"label": name, "figure": figure_json(each)} for name, each in zip(labels, figures, strict=True)]
     shown = figures[START]
-    return shown.update_layout(meta={**shown.layout.meta, "switch": options, "start": START, "note": " ".join(notes)})
+    notes = {"note": texts("figure.textbook.note"), "more": " ".join(more)}
+    return shown.update_layout(meta={**shown.layout.meta, "switch": options, "start": START, **notes})
 
 
 def _figure(scene: Scene, texts: Texts, is_bowl: bool) -> go.Figure:
@@ -89,7 +91,7 @@ def _figure(scene: Scene, texts: Texts, is_bowl: bool) -> go.Figure:
     updates = _replayed(scene.paths)
     ends = [[bisect_right(path.updates, update) for path in scene.paths] for update in updates]
     figure.update_layout(updatemenus=[_button(texts)], sliders=[_slider(updates, texts)])
-    return figure.update_layout(meta={"replay": {"names": list(map(str, updates)), "ends": ends}})
+    return figure.update_layout(meta={"replay": {"names": list(map(str, updates)), "ends": ends}, "square": BESIDE})
 
 
 def _stretch(scene: Scene) -> int:

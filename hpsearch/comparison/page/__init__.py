@@ -6,7 +6,7 @@ is; HTML is made of its pieces as of a search's page. Tables are written beside 
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -35,7 +35,7 @@ from hpsearch.locales import Texts
 from hpsearch.reporting import pieces
 from hpsearch.reporting.formatting import MetricFormat, number, sentence, visible
 from hpsearch.reporting.rendering import document, figure_json, reading_record
-from hpsearch.reporting.study_page import PREVIEW, script_texts
+from hpsearch.reporting.study_page import PREVIEW, remarks_of, script_texts, title_of_numbers
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
@@ -145,10 +145,11 @@ def _chapters(figures: Mapping[str, pieces.FigureSection], texts: Texts) -> list
 
 
 def _done(record: ComparisonRecord, texts: Texts) -> pieces.Chapter:
-    """Return the last chapter: how it was done."""
-    sections = (runs_table(record, texts), checks(record, texts), protocol(record, texts))
-    contents = [replace(section, level=3) for section in sections if section]
-    return pieces.Chapter("done", texts("chapter.done"), contents)
+    """Return the last chapter, how it was done, folded."""
+    found = (runs_table(record, texts), checks(record, texts), protocol(record, texts))
+    sections = [replace(section, level=3) for section in found if section]
+    titles = " · ".join(section.title for section in sections)
+    return pieces.Chapter("done", texts("chapter.done"), [], pieces.Folded(titles, sections))
 
 
 def _claims(record: ComparisonRecord, drawn: set[str], texts: Texts) -> list[pieces.Claim]:
@@ -250,17 +251,21 @@ def _ratio(value: Estimate, ends: Mapping[str, str], texts: Texts) -> str:
 
 def _figure(row: ComparisonFigure, record: ComparisonRecord, texts: Texts) -> pieces.FigureSection:
     drawn = row.draw(record, texts)
+    reading = row.reading(record, texts).splitlines()
+    shown = reading if drawn is None else reading[: row.lines]
     return pieces.FigureSection(
         name=row.name,
         title=texts.get(f"figure.{row.name}.title", sentence(row.description)),
         question=texts.get(f"figure.{row.name}.question", ""),
-        reading=row.reading(record, texts).splitlines(),
+        reading=shown,
         plot=None if drawn is None else figure_json(drawn),
-        numbers=None if drawn is None else _numbers(row, record, texts),
+        numbers=None if drawn is None else _numbers(row, record, texts, [*reading[len(shown) :], *remarks_of(drawn)]),
     )
 
 
-def _numbers(row: ComparisonFigure, record: ComparisonRecord, texts: Texts) -> pieces.Numbers | None:
+def _numbers(
+    row: ComparisonFigure, record: ComparisonRecord, texts: Texts, remarks: Sequence[str]
+) -> pieces.Numbers | None:
     """Return the numbers behind a figure: the first rows, what the columns mean, and the file with all of them."""
     rows = row.numbers(record)
     if not rows:
@@ -273,7 +278,7 @@ def _numbers(row: ComparisonFigure, record: ComparisonRecord, texts: Texts) -> p
     meanings = [(name, texts.get(f"column.{name}", "")) for name in head]
     file = pieces.Link(address, address, f"{before} ")
     table = pieces.PageTable(head, body, numeric, label=f"{row.name}.csv")
-    return pieces.Numbers(texts("page.numbers"), table, file, pieces.Facts(meanings))
+    return pieces.Numbers(title_of_numbers(remarks, texts), table, file, pieces.Facts(meanings), remarks)
 
 
 def _cell(value: object, texts: Texts) -> str:

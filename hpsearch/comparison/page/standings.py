@@ -14,7 +14,6 @@ from hpsearch.reporting.pieces import Paragraph, RankedCell, RankedTable
 from hpsearch.reporting.regimes import regime_of
 from hpsearch.storage import ArmRecord, ComparisonRecord
 
-NOTED = ("stability", "minima")  # criteria with a remark of their own
 SYMBOLS = {"ahead": "▲", "between": "◆", "behind": "▼"}  # so that colour is not the only sign
 
 
@@ -32,8 +31,9 @@ def ranked_table(record: ComparisonRecord, texts: Texts) -> list[RankedTable | P
         cells = [_cell(unit, of_sizes.get(arm.batch_size), names, record, texts) for unit, of_sizes in found.items()]
         rows.append((short_name(arm, record, texts), _what(arm, record, texts), cells))
     head = [texts("standing.method"), *(texts(f"standing.{name}") for name in found)]
-    notes = [texts("standing.note"), *(texts(f"standing.note_{name}") for name in NOTED if name in found)]
-    notes.append(texts("standing.note_seconds", engine=engine_text(record, texts)))
+    notes = [texts("standing.note"), texts("standing.note_seconds", engine=engine_text(record, texts))]
+    if "minima" in found:
+        notes.append(texts("standing.note_minima"))
     others = _least_of_others(record, texts)
     if others:
         notes.append(texts("standing.note_least", parts=", ".join(others)))

@@ -85,6 +85,7 @@ class Figure:
         applies: whether the report of a study has it at all.
         by_objective: whether it shows one objective, so that each of several has its own.
         pieces: what stands between its sentences and its plot.
+        folded: whether it is one for specialists, which opens when the reader asks for it.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Figure:
     applies: Callable[[StudyRecord], bool] = _always
     by_objective: bool = False
     pieces: Callable[[Frames, StudyRecord, Texts], list[Any]] | None = None
+    folded: bool = False
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or not self.description:
@@ -222,6 +224,7 @@ _ROWS = (
         draw=pareto.size,
         reading=pareto.size_reading,
         applies=lambda record: not record.foreign or any(trial.parameters for trial in record.trials),
+        folded=True,
     ),
     Figure(
         name="pareto",
@@ -237,6 +240,7 @@ _ROWS = (
         table="timeline",
         draw=history.timeline,
         reading=history.timeline_reading,
+        folded=True,
     ),
 )
 FIGURES: dict[str, Figure] = {figure.name: figure for figure in _ROWS}

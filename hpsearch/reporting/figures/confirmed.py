@@ -14,6 +14,7 @@ from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.replicates import failed_text
 from hpsearch.reporting.selection import marked, trained_on, usable_trials
 from hpsearch.reporting.tables import Frames
+from hpsearch.reporting.trust import search_and_replicates
 from hpsearch.storage import StudyRecord
 
 MOST = 12  # trials that are drawn
@@ -63,8 +64,14 @@ def confirmed(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go
     figure.update_yaxes(axis("", tickvals=[*range(len(lines))], ticktext=names, range=ends, showgrid=False))
     table = frames["confirmed"]
     of = int(table.loc[table["what"] == "mean", "trial"].nunique())
-    note = texts("search.figure.confirmed.note")
-    return figure.update_layout(meta={"note": note, "thinned": thinned(min(of, MOST), of, texts)})
+    notes = {"note": texts("search.figure.confirmed.note"), "thinned": thinned(min(of, MOST), of, texts)}
+    return figure.update_layout(meta={**notes, "more": _more(record, metric, texts)})
+
+
+def _more(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
+    """Return all values beside each other, which run of its trial the selected network is, and what it trained on in the end."""
+    values = search_and_replicates(record, texts) if record.result.get("fresh") else []
+    return " ".join(filter(None, [*values, _selected(record, metric, texts)]))
 
 
 def _drawn(frames: Frames) -> list[Row]:
@@ -181,12 +188,12 @@ def _limits(rows: Sequence[Row]) -> tuple[float, float]:
 
 
 def confirmed_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
-    """Say what the search's best value owed to luck, which network was selected, and what is known of it."""
+    """Say what the search's best value owed to luck, and how the test value compares."""
     if not record.result.get("confirmed"):
         key = "none" if record.result else "later"
         return texts(f"search.figure.confirmed.{key}")
     metric = MetricFormat.of(record, texts)
-    parts = (_luck(record, metric, texts), _selected(record, metric, texts), _tested(record, metric, texts))
+    parts = (_luck(record, metric, texts), _tested(record, metric, texts))
     return " ".join(filter(None, parts))
 
 

@@ -50,6 +50,7 @@ BINS = (  # colour, width and name of the lines, and the share of the trials, wo
     ("stopped early", 2.0, "best_tenth", 1.0),
 )
 IMPORTANCES = 24  # bars
+NAMED = 3  # rivals of the most important hyperparameter
 LINES = 300
 NAMES = 14  # hyperparameters
 FEWEST = 5  # trials
@@ -92,6 +93,9 @@ def importance_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLI
         return f"{sentence(why_unknown(table['hyperparameter'].iloc[0], record, texts))}."
     first, *rest = table[known].to_dict("records")
     rivals = [identifier(row["hyperparameter"], 40) for row in rest if row["high"] >= first["low"]]
+    if len(rivals) > NAMED + 1:
+        others = texts("search.figure.importance.others", amount=len(rivals) - NAMED)
+        rivals = [*rivals[:NAMED], others]
     text = texts(
         f"search.figure.importance.{'rivals' if rivals else 'clear'}",
         name=identifier(first["hyperparameter"], 40),

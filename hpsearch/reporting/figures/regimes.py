@@ -50,7 +50,8 @@ def regimes(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.F
     ends = within((float(late.min()) - pad, float(late.max()) + pad), metric)
     figure.update_xaxes(budget_axis(texts))
     figure.update_yaxes(value_axis(metric, ends, texts("search.points.validation", metric=label(metric.name))))
-    return figure.update_layout(meta={"note": texts("search.figure.regimes.note")})
+    notes = {name: texts(f"search.figure.regimes.{name}") for name in ("note", "more")}
+    return figure.update_layout(meta=notes)
 
 
 def _median_curve(trials: Sequence[TrialRecord]) -> pd.Series | None:
@@ -66,18 +67,13 @@ def _median_curve(trials: Sequence[TrialRecord]) -> pd.Series | None:
 
 
 def regimes_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> str:
-    """Say how many regimes were sampled, and that a search does not tune them alike."""
+    """Say which regime was sampled alone, or that a search does not tune several alike."""
     found = sampled(record)
     if not found:
         return texts("search.points.two_needed")
     if len(found) == 1:
         return texts("search.figure.regimes.one", regime=regime_name(found[0], texts))
-    counts = []
-    for one in found:
-        trials = texts.count("trial", len(one.trials))
-        counts.append(texts("search.figure.regimes.part", trials=trials, regime=regime_name(one, texts)))
-    text = texts("search.figure.regimes.several", parts=texts.listing(counts))
-    return f"{texts('search.figure.regimes.which')} {text}"
+    return texts("search.figure.regimes.several")
 
 
 def regimes_pieces(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> list[Any]:
