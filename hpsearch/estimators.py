@@ -455,7 +455,7 @@ def weighted(data: Data, weights: Array, judged: bool) -> Data:
     if not judged:
         return data
     loss = partial(_weighted_log_loss, each.double())
-    return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", compute=loss, row_values=None))
+    return replace(data, metric=replace(data.metric, title="Log loss, classes weighed", number=loss, row_values=None))
 
 
 def _weighted_log_loss(

@@ -25,7 +25,7 @@ from hpsearch.config import CompareSection, MinimaSection
 from hpsearch.data.dataset import Data
 from hpsearch.progress import COMPILER, Compiler, Observer, PhaseProgress, SearchStatus, StepPace
 from hpsearch.searching.specifications import specification
-from hpsearch.training.devices import one_thread, worker_threads
+from hpsearch.training.devices import device_of, one_thread, worker_threads
 from hpsearch.training.network import DNN
 
 UPDATES = "timing updates"
@@ -237,7 +237,7 @@ def look_seconds(arm: Arm, data: Data) -> float:
     weights = DNN.initialized(spec.dense_architecture, 0).state_dict()
     rows = measured_rows(data)
     vector = State(spec.dense_architecture, data.trained_task, weights).vector(rows)
-    with one_thread(data):
+    with one_thread(device_of(data)):
         return _mean_seconds(lambda: mean_loss(spec.dense_architecture, data.trained_task, vector, rows))
 
 

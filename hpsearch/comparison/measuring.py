@@ -15,7 +15,7 @@ from hpsearch.comparison.replicates import Winner
 from hpsearch.data.dataset import Data
 from hpsearch.progress import PhaseProgress
 from hpsearch.storage.writing import StudyWriter
-from hpsearch.training.devices import begin_worker, one_thread, worker_threads
+from hpsearch.training.devices import begin_worker, device_of, one_thread, worker_threads
 from hpsearch.training.network import DNN
 from hpsearch.trial import Direction, History, TrialSpec
 
@@ -67,7 +67,11 @@ def measure(context: ComparisonContext, winners: Sequence[Winner], target: float
     todo = sorted((job for job in jobs if not job.done), key=lambda job: job.spec.number)
     done = len(jobs) - len(todo)
     context.observer.phase(PhaseProgress(MEASURING, done, len(jobs)))
-    with one_thread(data), ThreadPoolExecutor(worker_threads(data), initializer=begin_worker, initargs=(data,)) as pool:
+    device = device_of(data)
+    with (
+        one_thread(device),
+        ThreadPoolExecutor(worker_threads(data), initializer=begin_worker, initargs=(device,)) as pool,
+    ):
         futures = {pool.submit(run, job): job for job in todo}
         for future in as_completed(futures):
             result = future.result()

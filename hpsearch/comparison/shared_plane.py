@@ -21,7 +21,7 @@ from hpsearch.comparison.measurements.landscape import barrier, principal_plane,
 from hpsearch.comparison.measuring import history_of
 from hpsearch.comparison.replicates import Winner
 from hpsearch.data.dataset import Data, Rows
-from hpsearch.training.devices import one_thread
+from hpsearch.training.devices import device_of, one_thread
 from hpsearch.trial import Architecture
 
 LAYING = 60  # points of a path that lay the plane, evenly in the logarithm of updates: each path counts about the same
@@ -67,7 +67,7 @@ def compare_paths(context: ComparisonContext, winners: Sequence[Winner], target:
         runs = [_Run(winner, context, data, target) for winner in chosen]
         points = min(DRAWN, KEPT // runs[0].spec.dense_architecture.parameters)
         counts = shared_out(points, [run.until + 1 for run in runs])
-        with one_thread(data):
+        with one_thread(device_of(data)):
             paths = [run.path(count) for run, count in zip(runs, counts, strict=True)]
             if context.stopping:
                 return None

@@ -14,7 +14,7 @@ from hpsearch.comparison.context import ComparisonContext
 from hpsearch.comparison.forecast import TIMING
 from hpsearch.comparison.replicates import Winner
 from hpsearch.progress import PhaseProgress
-from hpsearch.training.devices import one_thread
+from hpsearch.training.devices import device_of, one_thread
 from hpsearch.training.engines import engine_for
 from hpsearch.training.reference import ReferenceTrial
 
@@ -44,7 +44,7 @@ def time_plain_loop(context: ComparisonContext, winners: Sequence[Winner]) -> No
     names = [winner.name for winner in winners]
     if not names or context.writer.read_attribute("plain").get("winners") == names:
         return
-    with one_thread(context.data):
+    with one_thread(device_of(context.data)):
         loops = [_loop(context, winner) for winner in winners]
         for number in range(REPEATS):
             context.observer.phase(PhaseProgress(TIMING, number, REPEATS))

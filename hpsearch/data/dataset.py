@@ -3,7 +3,7 @@
 There is no loader and no transform: an epoch is an index into two tensors that live on the device.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hpsearch.data.metrics import Metric
+from hpsearch.data.metrics import Metric, Number
 from hpsearch.data.pieces import Pieces, piece_counts
 from hpsearch.data.target_form import TargetForm
 from hpsearch.data.tasks import Loss, Task, class_numbers, mean_loss, task_with_loss, weighted
@@ -28,6 +28,13 @@ def check_weights(weights: Mapping[Any, float]) -> None:
                 f"class weights: that of {shown(label)} is {shown(weight)}, a finite number > 0 expected. "
                 "Give one, or drop the class's rows."
             )
+
+
+def _read(numbers: Sequence[Number]) -> list[float]:
+    """Return numbers, of which those on a device are copied together."""
+    unread = [number.reshape(1) for number in numbers if isinstance(number, Tensor)]
+    read = iter(torch.cat(unread).tolist() if unread else [])
+    return [next(read) if isinstance(number, Tensor) else number for number in numbers]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,8 +223,17 @@ class Data:
 
         NaN outputs make the loss NaN, yet they have an argmax and so an accuracy: look at the loss first.
         """
-        loss = mean_loss(self.task, outputs, rows.targets, self.weights_of(rows))
-        return float(loss.detach()), self.measure(self.metric, outputs, rows)
+        return self.scores([outputs], rows)[0]
+
+    def scores(self, outputs: Iterable[Tensor], rows: Rows) -> list[tuple[float, float]]:
+        """Return the score of several networks' raw outputs, one for each (see `score`), waiting for their device once."""
+        losses: list[Number] = []
+        metrics: list[Number] = []
+        for own in outputs:
+            losses.append(mean_loss(self.task, own, rows.targets, self.weights_of(rows)).detach())
+            metrics.append(self.metric.unread(self.predict(own.detach()), self.original(rows.targets), rows.weights))
+        read = _read([*losses, *metrics])
+        return list(zip(read[: len(losses)], read[len(losses) :], strict=True))
 
     def measure(self, metric: Metric, outputs: Tensor, rows: Rows) -> float:
         """Return any metric of the task, of raw outputs for rows."""

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 from math import isfinite, log
-from typing import TYPE_CHECKING, Any, Literal, Optional
+from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 from hpsearch.trial import Direction, TrainingRun
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hpsearch.data.dataset import Data
 
 Outputs = Callable[[], "Tensor"]
+Number = Union[float, "Tensor"]
 Predicts = Literal["values", "classes", "labels"]
 Weights = Optional["Tensor"]  # of rows [N]; None: all alike
 OWN_BASELINES = {"values": "mean", "classes": "most_frequent", "labels": "frequent_labels"}  # of a user's own metrics
@@ -40,9 +41,10 @@ OF_PROBABILITIES = ("y_score", "y_prob", "y_proba")  # how scikit-learn calls th
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A row of `METRICS`: `compute(predictions, targets)` on any rows, `worst(targets)` from the training rows; both give floats.
+    """A row of `METRICS`: `number(predictions, targets)` on any rows, `worst(targets)` from the training rows.
 
-    Where rows have weights [N], `compute` gets them as a third argument (see `of`).
+    Where rows have weights [N], `number` gets them as a third argument (see `of`). It is a float, or a tensor [] where nobody needs to wait
+    for the device.
 
     `predicts` says which tasks have it: those of `TASKS` with the same word. `baseline` is the strategy of the best predictor that sees no
     input: one of scikit-learn's `DummyClassifier` or `DummyRegressor` ("constant" is always the second of two classes), of labels one of
@@ -58,7 +60,7 @@ class Metric:
     description: str
     direction: Direction
     predicts: Predicts
-    compute: Callable[..., float]
+    number: Callable[..., Number]
     worst: Callable[[Tensor], float]
     baseline: str
     by_class: bool = False
@@ -72,9 +74,13 @@ class Metric:
 
     def of(self, predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
         """Return the metric of predictions for targets, rows weighing as their weights [N] say (None: all alike)."""
+        return float(self.unread(predictions, targets, weights))
+
+    def unread(self, predictions: Tensor, targets: Tensor, weights: Weights = None) -> Number:
+        """Return the metric (see `of`), which may be on the device still."""
         if weights is None:
-            return self.compute(predictions, targets)
-        return self.compute(predictions, targets, weights)
+            return self.number(predictions, targets)
+        return self.number(predictions, targets, weights)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a metric by its name, or by the user's function."""
@@ -117,7 +123,7 @@ def own_metric(function: Callable[..., float], direction: Direction, predicts: P
         description=f"the function {name} of the study",
         direction=direction,
         predicts=predicts,
-        compute=compute,
+        number=compute,
         worst=lambda targets: _worse_than_constant(compute, direction, predicts, targets),
         baseline=OWN_BASELINES[predicts],
         by_class=predicts == "classes",
@@ -175,11 +181,11 @@ def _constant(targets: Tensor, predicts: Predicts) -> Tensor:
     return targets.double().mean(dim=0).expand(len(targets), -1)
 
 
-def _mean(values: Tensor, weights: Weights) -> float:
-    """Return the mean of values [N], weighted where rows have weights."""
+def _mean(values: Tensor, weights: Weights) -> Tensor:
+    """Return the mean [] of values [N], weighted where rows have weights."""
     if weights is None:
-        return float(values.mean())
-    return float((values * weights).sum() / weights.double().sum())
+        return values.mean()
+    return (values * weights).sum() / weights.double().sum()
 
 
 def _columns(values: Tensor, weights: Weights) -> Tensor:
@@ -201,7 +207,7 @@ def labels(predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     return predictions >= HALF, targets >= HALF
 
 
-def _accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+def _accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
     taken, known = labels(predictions, targets)
     return _mean((taken == known).double().flatten(), weights)
 
@@ -297,7 +303,7 @@ def _log_losses(predictions: Tensor, targets: Tensor) -> Tensor:
     return -right.clamp(tiny, 1 - tiny).double().log()
 
 
-def _log_loss(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+def _log_loss(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
     return _mean(_log_losses(predictions, targets).flatten(), weights)
 
 
@@ -309,18 +315,18 @@ def _distances(predictions: Tensor, targets: Tensor) -> Tensor:
     return (predictions.double() - targets.double()).abs()
 
 
-def _root_mean_squared_error(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
-    return float(_columns(_squared_errors(predictions, targets), weights).sqrt().mean())
+def _root_mean_squared_error(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
+    return _columns(_squared_errors(predictions, targets), weights).sqrt().mean()
 
 
-def _mean_absolute_error(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+def _mean_absolute_error(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
     distances = _distances(predictions, targets)
     if weights is None:
-        return float(distances.mean())
-    return float(_columns(distances, weights).mean())
+        return distances.mean()
+    return _columns(distances, weights).mean()
 
 
-def _determination(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+def _determination(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
     """1 − squared error / squared error of the mean; where the targets do not vary, 1 for no error and 0 for any."""
     import torch
 
@@ -331,7 +337,7 @@ def _determination(predictions: Tensor, targets: Tensor, weights: Weights = None
     varies = spread > 0
     constant = torch.where(error > 0, 0.0, 1.0).to(error)
     # A NaN prediction is not "no error": it stays NaN, so that nobody takes it for a result.
-    return float(torch.where(varies | error.isnan(), 1 - error / spread, constant).mean())
+    return torch.where(varies | error.isnan(), 1 - error / spread, constant).mean()
 
 
 def label_counts(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
@@ -356,30 +362,30 @@ def _label_f1(hits: Tensor, misses: Tensor) -> Tensor:
     return 2 * hits / _not_zero(2 * hits + misses)
 
 
-def _f1_micro(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+def _f1_micro(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
     counts = label_counts(predictions, targets, weights).sum(dim=0)
-    return float(_label_f1(counts[1, 1], counts[0, 1] + counts[1, 0]))
+    return _label_f1(counts[1, 1], counts[0, 1] + counts[1, 0])
 
 
-def _f1_macro(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+def _f1_macro(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
     counts = label_counts(predictions, targets, weights)
-    return float(_label_f1(counts[:, 1, 1], counts[:, 0, 1] + counts[:, 1, 0]).mean())
+    return _label_f1(counts[:, 1, 1], counts[:, 0, 1] + counts[:, 1, 0]).mean()
 
 
-def _subset_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+def _subset_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
     return _mean(((predictions >= HALF) == (targets >= HALF)).all(dim=1).double(), weights)
 
 
-def _label_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
-    return float(_columns(((predictions >= HALF) == (targets >= HALF)).double(), weights).mean())
+def _label_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
+    return _columns(((predictions >= HALF) == (targets >= HALF)).double(), weights).mean()
 
 
 def _ten_times_constant_rmse(targets: Tensor) -> float:
-    return 10 * _root_mean_squared_error(targets.double().mean(dim=0), targets)
+    return 10 * float(_root_mean_squared_error(targets.double().mean(dim=0), targets))
 
 
 def _ten_times_constant_mae(targets: Tensor) -> float:
-    return 10 * _mean_absolute_error(targets.double().median(dim=0).values, targets)
+    return 10 * float(_mean_absolute_error(targets.double().median(dim=0).values, targets))
 
 
 def _ten_times_guessing(targets: Tensor) -> float:
@@ -395,7 +401,7 @@ METRICS = {
         direction="maximize",
         perfect=1.0,
         predicts="classes",
-        compute=_accuracy,
+        number=_accuracy,
         worst=lambda targets: 0.0,
         baseline="most_frequent",
         is_share=True,
@@ -408,7 +414,7 @@ METRICS = {
         direction="maximize",
         perfect=1.0,
         predicts="classes",
-        compute=_balanced_accuracy,
+        number=_balanced_accuracy,
         worst=lambda targets: 0.0,
         baseline="most_frequent",
         by_class=True,
@@ -421,7 +427,7 @@ METRICS = {
         direction="maximize",
         perfect=1.0,
         predicts="classes",
-        compute=_f1,
+        number=_f1,
         worst=lambda targets: 0.0,
         baseline="constant",
         by_class=True,
@@ -433,7 +439,7 @@ METRICS = {
         description="correlation of the classes that rows are taken for and those that they have: 1 is exact, 0 as guessing",
         direction="maximize",
         predicts="classes",
-        compute=_matthews,
+        number=_matthews,
         worst=lambda targets: -1.0,
         baseline="most_frequent",
         by_class=True,
@@ -447,7 +453,7 @@ METRICS = {
         direction="maximize",
         perfect=1.0,
         predicts="classes",
-        compute=_area_under_curve,
+        number=_area_under_curve,
         worst=lambda targets: 0.0,
         baseline="prior",
         by_class=True,
@@ -460,7 +466,7 @@ METRICS = {
         direction="minimize",
         perfect=0.0,
         predicts="classes",
-        compute=_log_loss,
+        number=_log_loss,
         row_values=_log_losses,
         worst=_ten_times_guessing,
         baseline="prior",
@@ -472,7 +478,7 @@ METRICS = {
         direction="minimize",
         perfect=0.0,
         predicts="values",
-        compute=_root_mean_squared_error,
+        number=_root_mean_squared_error,
         row_values=_squared_errors,
         is_root=True,
         worst=_ten_times_constant_rmse,
@@ -486,7 +492,7 @@ METRICS = {
         direction="minimize",
         perfect=0.0,
         predicts="values",
-        compute=_mean_absolute_error,
+        number=_mean_absolute_error,
         row_values=_distances,
         worst=_ten_times_constant_mae,
         baseline="median",
@@ -499,7 +505,7 @@ METRICS = {
         direction="maximize",
         perfect=1.0,
         predicts="values",
-        compute=_determination,
+        number=_determination,
         # Twice the squared error of the best constant, whose own is 0; a lower value would drown a Gaussian process's scale.
         worst=lambda targets: -1.0,
         baseline="mean",
@@ -511,7 +517,7 @@ METRICS = {
         description="harmonic mean of precision and recall over all rows and labels together",
         direction="maximize",
         predicts="labels",
-        compute=_f1_micro,
+        number=_f1_micro,
         worst=lambda targets: 0.0,
         baseline="frequent_labels",
         perfect=1.0,
@@ -522,7 +528,7 @@ METRICS = {
         description="harmonic mean of precision and recall of a label, mean over the labels; 0 for one that no row has or is taken for",
         direction="maximize",
         predicts="labels",
-        compute=_f1_macro,
+        number=_f1_macro,
         worst=lambda targets: 0.0,
         baseline="every_label",
         perfect=1.0,
@@ -533,7 +539,7 @@ METRICS = {
         description="share of rows whose labels are all right",
         direction="maximize",
         predicts="labels",
-        compute=_subset_accuracy,
+        number=_subset_accuracy,
         worst=lambda targets: 0.0,
         baseline="most_frequent_row",
         is_share=True,
@@ -546,7 +552,7 @@ METRICS = {
         description="share of right labels, mean over the labels (1 less the Hamming loss)",
         direction="maximize",
         predicts="labels",
-        compute=_label_accuracy,
+        number=_label_accuracy,
         worst=lambda targets: 0.0,
         baseline="majority",
         is_share=True,

@@ -274,7 +274,7 @@ def evaluate(
         right = task.loss_targets(right)
     metric = _metric(model.metrics, model.task, own)
     rows = int(used.sum())
-    return Evaluation(metric.name, metric.compute(predictions, right), rows, len(known) - rows)
+    return Evaluation(metric.name, metric.of(predictions, right), rows, len(known) - rows)
 
 
 def _metric(figures: Mapping[str, Any], task: str, own: Callable[..., float] | None) -> Metric:

@@ -148,20 +148,19 @@ def default_concurrency(data: Data, parameters: int) -> int:
     device = device_of(data)
     if device.type != "cuda":
         return worker_threads(data)
-    free_bytes, _ = torch.cuda.mem_get_info(device)
     trial_bytes = parameters * ARRAYS_PER_TRIAL * data.training.inputs.element_size()
-    return max(1, min(MAX_CONCURRENCY, free_bytes // 2 // trial_bytes))
+    return max(1, min(MAX_CONCURRENCY, free_bytes(device) // 2 // trial_bytes))
 
 
 @contextmanager
-def one_thread(data: Data) -> Iterator[None]:
-    """Compute on one thread where the data lie on a CPU, whatever library computes; so do threads that begin with `begin_worker`.
+def one_thread(device: torch.device) -> Iterator[None]:
+    """Compute on one thread where the device is a CPU, whatever library computes; so do threads that begin with `begin_worker`.
 
     So a result does not depend on the number of cores, and a busy machine does not stall it: with two threads and two other processes
     on two cores an update of batch size 32 took 2 to 20 times as long as with one (quiet: 0.8 times). Trials that train beside each
     other keep the other cores busy.
     """
-    if device_of(data).type != "cpu":
+    if device.type != "cpu":
         yield
         return
     import scipy.linalg.cython_blas  # noqa: F401  # numba's BLAS: only a library that is loaded can be limited
@@ -216,13 +215,13 @@ class _LimitedThreads:
 _LIMITED = _LimitedThreads()
 
 
-def begin_worker(data: Data) -> None:
-    """Prepare a worker's thread: the data's GPU is its own; on a CPU one thread for torch, and no denormal numbers.
+def begin_worker(device: torch.device) -> None:
+    """Prepare a worker's thread: a GPU is its own; on a CPU one thread for torch, and no denormal numbers.
 
     First moments of units that are always zero fade to denormal numbers, which slow an Adam update down to a third of its speed.
     """
-    use(device_of(data))
-    if device_of(data).type == "cpu":
+    use(device)
+    if device.type == "cpu":
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
 
@@ -231,6 +230,20 @@ def use(device: torch.device) -> None:
     """Have this thread use a GPU and no other: pinned memory, for one, would need a context on the first one else."""
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
+
+
+def use_share(device: torch.device, share: float) -> None:
+    """Use a GPU (see `use`) together with other processes, and no more than a share of its memory."""
+    use(device)
+    if device.type == "cuda" and share < 1:
+        torch.cuda.set_per_process_memory_fraction(share)  # of the present device
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return how much of a GPU's memory is free for this process."""
+    free, total = torch.cuda.mem_get_info(device)
+    share = torch.cuda.get_per_process_memory_fraction(device)
+    return min(free, int(share * total) - torch.cuda.memory_reserved(device))
 
 
 def out_of_memory(error: BaseException) -> bool:

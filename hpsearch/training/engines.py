@@ -5,17 +5,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from joblib import cpu_count
+
 from hpsearch.data.dataset import Data
 from hpsearch.training import Engine, engine_name
-from hpsearch.training.devices import device_of, worker_threads
+from hpsearch.training.costs import cores_are_cheaper
+from hpsearch.training.devices import REDUCED, device_of, worker_threads
 from hpsearch.training.folds import FoldEngine
-from hpsearch.training.groups import ConcurrentEngine, OpenGroup, Plan
+from hpsearch.training.groups import ConcurrentEngine, Cores, OpenGroup, Plan
 from hpsearch.training.progress import TrialGroup
 from hpsearch.training.reference import ReferenceEngine, ReferenceTrial
 from hpsearch.trial import TrialSpec
 
 LOGGER = logging.getLogger(__name__)
 LAUNCHES = "a few launches for an update of many trials, unpadded"
+ON_CORES = "a trial a core beside the GPU, which at small batches waits for launches"
 CAPTURED = "many trials as one captured step: a GPU waits for launches otherwise"
 
 
@@ -49,15 +53,24 @@ def single_fold_engine(
         return ReferenceEngine(data)
     threads = worker_threads(data)
     slots = max_concurrency or threads
+    cores = _cores_beside(name, data, precision)
 
     def plan(spec: TrialSpec) -> Plan:
-        chosen = choose(name, spec, data, slots, precision)
+        chosen = choose(name, spec, data, slots, precision, cores)
         left_to_reference = chosen.engine == "reference"  # much slower: worth a notice
         level = logging.WARNING if left_to_reference else logging.INFO
         log_once(f"{chosen.engine} engine, {chosen.reason}", lines, level)
         return chosen
 
-    return ConcurrentEngine(data, plan, max_concurrency=slots, threads=threads)
+    return ConcurrentEngine(data, plan, max_concurrency=slots, threads=threads, cores=cores)
+
+
+def _cores_beside(name: str, data: Data, precision: str) -> Cores | None:
+    """Return the cores that train beside a GPU, all but one, which proposes and launches; None where none do."""
+    threads = int(cpu_count()) - 1
+    if device_of(data).type != "cuda" or name != "auto" or precision in REDUCED or threads < 1:
+        return None
+    return Cores(data, threads)
 
 
 def log_once(line: str, logged: set[str], level: int = logging.INFO) -> None:
@@ -86,8 +99,17 @@ def engine_for(engine: Engine, spec: TrialSpec) -> str | None:
     return "reference" if isinstance(engine, ReferenceEngine) else None
 
 
-def choose(name: str, spec: TrialSpec, data: Data, max_concurrency: int, precision: str) -> Plan:
-    """Return how a trial is to train: by the first engine that can train it. The last one, the reference, always can."""
+def choose(
+    name: str, spec: TrialSpec, data: Data, max_concurrency: int, precision: str, cores: Cores | None = None
+) -> Plan:
+    """Return how a trial is to train: by the first engine that can train it. The last one, the reference, always can.
+
+    It trains on the `cores` beside a GPU where that is cheaper.
+    """
+    if cores is not None and cores_are_cheaper(spec, max_concurrency, cores.threads):
+        plan = replace(_compiled(), reason=ON_CORES, on_cores=True)
+        if plan.capabilities is not None and plan.capabilities.obstacle(spec, cores.data) is None:
+            return plan
     obstacle = None
     for plan in _plans(engine_name(name), data, max_concurrency, precision):
         next_obstacle = None
@@ -123,7 +145,7 @@ def _triton(size: int, precision: str) -> Plan:
     from hpsearch.training.compiled.triton.group import CAPABILITIES, TritonGroup
 
     group = partial(TritonGroup, precision=_products(precision))
-    return Plan("compiled", LAUNCHES, size, group, CAPABILITIES, any_order=True)
+    return Plan("compiled", LAUNCHES, size, group, CAPABILITIES, any_order=True, joins=True)
 
 
 def _fused(size: int, precision: str, reason: str) -> Plan:

@@ -22,34 +22,61 @@ NUMBERS = 2**22  # of a block's tables, about, at most
 class Feed:
     """The tables of trials of one batch size and the same evaluations, on the device of their rows and in the type of its numbers.
 
-    `position` [2] is the row of the next update in the block, and its number among all. `steps` [K, T, 3] are those of `step_table`;
-    `batches` [K, O, B] row numbers in each of the trials' O orders, of no use to a full batch; `losses` [K, T] are to be written.
+    Each trial has its own number of updates behind it. `position` [1] is the row of the next update in the block. `trials` [T, 4] are each
+    trial's first update in the block, how many it makes there (one with fewer than others rests after its last), its order of batches, and
+    how many orders O there are, 0 for a full batch. `steps` [K, T, 3] are those of `step_table`; `batches` begins with row numbers
+    [K, O, B]; `losses` [K, T] are to be written. There is room for so many `trials` (None: these).
     """
 
-    def __init__(self, specs: Sequence[TrialSpec], rows: Rows) -> None:
+    def __init__(self, specs: Sequence[TrialSpec], rows: Rows, trials: int | None = None) -> None:
         self.specs = specs
         self.rows = len(rows)
         self.batch_size = specs[0].batch_size
         self.drawn = self.batch_size < self.rows
-        self.orders = list({spec.order_seed: spec for spec in specs}.values())  # a trial of each order
+        room = trials or len(specs)  # T
+        orders = trials or len(
+            {spec.order_seed for spec in specs}
+        )  # at most: those of trials at different updates differ
         longest = max(b - a for a, b in pairwise((0, *specs[0].evaluate_at)))
-        most = NUMBERS // (3 * len(specs) + len(self.orders) * self.batch_size)
+        most = NUMBERS // (3 * room + orders * self.batch_size)
         self.updates = max(1, min(longest, UPDATES, most))  # K
         like = rows.inputs
-        self.position = like.new_zeros(2, dtype=torch.long)
-        self.steps = like.new_zeros(self.updates, len(specs), 3)
-        self.losses = like.new_zeros(self.updates, len(specs))
-        shape = (self.updates, len(self.orders), self.batch_size)
-        self.batches = like.new_zeros(shape if self.drawn else (1, 1, 1), dtype=torch.long)
+        self.position = like.new_zeros(1, dtype=torch.long)
+        self.trials = like.new_zeros(room, 4, dtype=torch.long)
+        self.steps = like.new_zeros(self.updates, room, 3)
+        self.losses = like.new_zeros(self.updates, room)
+        numbers = self.updates * orders * self.batch_size
+        self.batches = like.new_zeros(numbers if self.drawn else 1, dtype=torch.long)
 
-    def load(self, start: int, stop: int) -> None:
-        """Write the tables of updates start … stop - 1, a block at most, and begin with the first of them."""
-        tables = np.stack([step_table(spec, start, stop) for spec in self.specs], axis=1)
-        upload(torch.from_numpy(tables), self.steps[: stop - start])
-        if self.drawn:
-            chosen = [draws.batch_rows(spec, start, stop, self.rows) for spec in self.orders]
-            upload(torch.stack(chosen, dim=1), self.batches[: stop - start])
-        upload(torch.tensor([0, start]), self.position)
+    def load(self, updates: Sequence[range]) -> None:
+        """Write the tables of each trial's next updates, a block at most, and begin with the first of them."""
+        count = max(map(len, updates))
+        steps = np.zeros((count, *self.steps.shape[1:]))
+        trials = np.zeros(self.trials.shape, dtype=np.int64)
+        orders: dict[tuple[int, int], int] = {}
+        batches: list[torch.Tensor] = []
+        for trial, (spec, own) in enumerate(zip(self.specs, updates, strict=True)):
+            if not own:
+                continue
+            steps[: len(own), trial] = step_table(spec, own.start, own.stop)
+            key = (spec.order_seed, own.start)
+            if self.drawn and key not in orders:
+                orders[key] = len(orders)
+                batches.append(self._batches(spec, own, count))
+            trials[trial, :3] = (own.start, len(own), orders.get(key, 0))
+        trials[:, 3] = len(orders)
+        upload(torch.from_numpy(steps), self.steps[:count])
+        upload(torch.from_numpy(trials), self.trials)
+        if batches:
+            drawn = torch.stack(batches, dim=1).flatten()
+            upload(drawn, self.batches[: len(drawn)])
+        upload(torch.zeros(1), self.position)
+
+    def _batches(self, spec: TrialSpec, updates: range, count: int) -> torch.Tensor:
+        """Return row numbers [count, B] of the batches of updates; further ones are of no use."""
+        batches = torch.zeros(count, self.batch_size, dtype=torch.long)
+        batches[: len(updates)] = draws.batch_rows(spec, updates.start, updates.stop, self.rows)
+        return batches
 
     def end(self) -> None:
         """Go on to the next update."""

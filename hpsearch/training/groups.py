@@ -1,12 +1,13 @@
 """The concurrent engine: many trials in flight, on one device.
 
-A *group* holds one or more trials that train side by side from the same start: one trial of the compiled engine on a CPU, many elsewhere.
+A *group* holds one or more trials that train side by side: one trial of the compiled engine on a CPU, many elsewhere. Some trials of small
+batches train on the cores beside a GPU (`costs`), each a group of its own.
 Threads train groups, each to its next evaluation, without the interpreter's lock where it counts, and on a GPU on a stream of its own;
 this loop, on the caller's thread, does the rest: it takes trials for free slots, opens groups, keeps the histories, hands in the runs.
 Only it talks to the source, so a source needs no locks.
 
-A group of few trials takes a GPU about as long as one of many. So trials that can train in one group wait for each other while another
-group of their kind is in flight, until there are enough of them.
+A group of few trials takes a GPU about as long as one of many. So where a group of their kind is in flight, trials join it after its next
+evaluation. Where they cannot, they wait for each other until there are enough of them for a group of their own.
 
 Out of memory: a group that other groups trained beside waits until fewer trials are in flight, and from then on no more are than those
 others. One that was alone on the device is halved, and that size is remembered; a trial that was alone ends in its outcome. Both are
@@ -18,7 +19,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
+from itertools import pairwise
 
 import torch
 
@@ -42,6 +45,7 @@ from hpsearch.trial import TrialSpec
 
 POLL_SECONDS = 0.1  # after which the loop sees that it is to stop
 STOP_SECONDS = 2.0  # that a thread has to see it
+CPU = torch.device("cpu")
 # of the slots that are free before new trials are taken; of a group's size that is worth a group of its own
 REFILL_SHARE = 1 / 8
 
@@ -101,7 +105,8 @@ OpenGroup = Callable[[Sequence[TrialSpec], Data], TrialGroup]
 class Plan:
     """How trials of one batch size are to train: `open` makes a group of at most `size` of them; `reason` says why this engine.
 
-    `any_order`: the trials of a group may visit the rows in different orders, as those of a trial on fresh seeds do.
+    `any_order`: the trials of a group may visit the rows in different orders, as those of a trial on fresh seeds do. `joins`: its groups
+    are `GrowingGroup`s. `on_cores`: they train on the CPU beside the engine's GPU.
     """
 
     engine: str
@@ -110,11 +115,24 @@ class Plan:
     open: OpenGroup
     capabilities: Capabilities | None = None  # of the engine; None: it can train everything
     any_order: bool = False
+    joins: bool = False
+    on_cores: bool = False
+
+    def may_join(self, spec: TrialSpec) -> bool:
+        """Whether a trial may join a group of its kind under way: its evaluations, evenly spread, come with the others'."""
+        return self.joins and spec.max_seconds is None and _evenly_spread(spec.evaluate_at)
 
     @property
     def enough(self) -> int:
         """So many trials are worth a group, whatever else is in flight."""
         return max(1, int(self.size * REFILL_SHARE))
+
+
+@lru_cache(maxsize=64)
+def _evenly_spread(evaluate_at: tuple[int, ...]) -> bool:
+    """Whether evaluations lie equally many updates apart, rounding aside."""
+    gaps = [after - before for before, after in pairwise((0, *evaluate_at))]
+    return max(gaps) - min(gaps) <= 1
 
 
 @dataclass(eq=False)
@@ -136,6 +154,7 @@ class InFlight:
     future: "Future[Windows] | None" = field(default=None, repr=False)
     alone: bool = True  # no other group was in flight while its present window trained
     held: int = 0  # trials that it held memory for in that window, those included that have ended since
+    joining: list[TrialSpec] = field(default_factory=list)  # of its trials those that the open group does not know yet
 
     @property
     def first_spec(self) -> TrialSpec:
@@ -145,10 +164,10 @@ class InFlight:
     @property
     def work_left(self) -> int:
         """About how many multiply-adds are left."""
-        spec = self.first_spec
-        updates = self.evaluations.updates if self.evaluations else 0
-        parameters = sum(progress.parameters for progress in self.progress.values())
-        return (spec.updates - updates) * spec.batch_size * parameters
+        return sum(
+            progress.updates_left * progress.spec.batch_size * progress.parameters
+            for progress in self.progress.values()
+        )
 
 
 class Exhausted(Exception):
@@ -166,14 +185,37 @@ def _exhaustion() -> Iterator[None]:
         raise Exhausted from None
 
 
+@dataclass(eq=False)
+class Cores:
+    """The cores beside a GPU: so many threads, each of which trains a group on one of them."""
+
+    data_on_gpu: Data
+    threads: int
+
+    @cached_property
+    def data(self) -> Data:
+        """The data on the CPU, copied once the first trial trains there."""
+        return self.data_on_gpu.to("cpu", self.data_on_gpu.training.inputs.dtype)
+
+
 class ConcurrentEngine:
     """An engine with at most `max_concurrency` trials in flight, whose groups are trained by `threads` threads.
 
-    `plan` says how a trial is to train. Each thread computes on one core of a CPU.
+    `plan` says how a trial is to train. Each thread computes on one core of a CPU; `cores` are those beside a GPU, where plans may send
+    trials there.
     """
 
-    def __init__(self, data: Data, plan: Callable[[TrialSpec], Plan], *, max_concurrency: int, threads: int) -> None:
+    def __init__(
+        self,
+        data: Data,
+        plan: Callable[[TrialSpec], Plan],
+        *,
+        max_concurrency: int,
+        threads: int,
+        cores: Cores | None = None,
+    ) -> None:
         self.data = data
+        self.cores = cores
         self.device = device_of(data)
         self.plan = plan
         self.max_concurrency = max_concurrency
@@ -186,12 +228,14 @@ class ConcurrentEngine:
         """Train until the source has nothing left."""
         in_flight: list[InFlight] = []
         waiting: list[InFlight] = []  # groups that are not open
-        pool = ThreadPoolExecutor(self.threads, initializer=begin_worker, initargs=(self.data,))
-        with one_thread(self.data), _shut_down(pool, in_flight):
+        pools = {False: ThreadPoolExecutor(self.threads, initializer=begin_worker, initargs=(self.device,))}
+        if self.cores is not None:
+            pools[True] = ThreadPoolExecutor(self.cores.threads, initializer=begin_worker, initargs=(CPU,))
+        with one_thread(self.device if self.cores is None else CPU), _shut_down(pools.values(), in_flight):
             while True:
                 waiting += self._fill(source, [*in_flight, *waiting])
                 self._admit(waiting, in_flight)
-                self._submit(pool, in_flight, source)
+                self._submit(pools, in_flight, source)
                 if not in_flight or source.stopping:
                     return
                 done = _wait(in_flight, source)
@@ -214,21 +258,54 @@ class ConcurrentEngine:
             for spec in source.take(free):
                 plan = self.plan(spec)
                 self.kinds.setdefault(_kind_of(plan, spec), Kind(plan)).specs.append(spec)
-        training = {_kind_of(entry.plan, entry.first_spec) for entry in present}
         opened: list[InFlight] = []
         for key, kind in list(self.kinds.items()):
-            if key not in training or len(kind.specs) >= kind.plan.enough:
-                opened += self._groups(kind.plan, self.kinds.pop(key).specs)
+            groups = [entry for entry in present if _kind_of(entry.plan, entry.first_spec) == key]
+            if kind.plan.may_join(kind.specs[0]):
+                self._join(kind, groups, present)
+                enough = all(len(entry.progress) >= self._size(kind.plan, entry.first_spec) for entry in groups)
+            else:
+                enough = not groups or len(kind.specs) >= kind.plan.enough
+            if enough:
+                opened += self._groups(kind.plan, kind.specs)
+            if enough or not kind.specs:
+                del self.kinds[key]
         return opened
+
+    def _join(self, kind: Kind, groups: Sequence[InFlight], present: Sequence[InFlight]) -> None:
+        """Have trials join groups of their kind that are between two windows."""
+        for entry in groups:
+            if entry.evaluations is None or entry.future is not None:
+                continue
+            room = min(
+                self._size(kind.plan, entry.first_spec) - len(entry.progress), self.max_concurrency - _trials(present)
+            )
+            newcomers = kind.specs[: max(0, room)]
+            del kind.specs[: len(newcomers)]
+            entry.joining += newcomers
+            entry.progress |= {spec.number: self._progress(spec) for spec in newcomers}
+
+    def _size(self, plan: Plan, spec: TrialSpec) -> int:
+        """Return how many trials of a batch size train in one group at most."""
+        return min(plan.size, self.largest_group.get(spec.batch_size, plan.size))
 
     def _groups(self, plan: Plan, specs: Sequence[TrialSpec]) -> list[InFlight]:
         """Divide trials that can train side by side into groups that memory holds."""
-        size = min(plan.size, self.largest_group.get(specs[0].batch_size, plan.size))
+        if not specs:
+            return []
+        size = self._size(plan, specs[0])
         parts = [specs[start : start + size] for start in range(0, len(specs), size)]
         return [self._unopened(plan, {spec.number: self._progress(spec) for spec in part}) for part in parts]
 
     def _unopened(self, plan: Plan, progress: dict[int, Progress]) -> InFlight:
-        return InFlight(None, plan, progress, DeviceStream(self.device))
+        return InFlight(None, plan, progress, DeviceStream(device_of(self._data(plan))))
+
+    def _data(self, plan: Plan) -> Data:
+        """Return the data where trials of a plan train."""
+        if not plan.on_cores:
+            return self.data
+        assert self.cores is not None, "a plan for cores has some"
+        return self.cores.data
 
     def _halves(self, entry: InFlight) -> list[InFlight]:
         """Return a group as two that are not open yet: they train again what is recorded already."""
@@ -239,23 +316,29 @@ class ConcurrentEngine:
     def _progress(self, spec: TrialSpec) -> Progress:
         return Progress(spec, self.maximize, spec.dense_architecture.parameters)
 
-    def _submit(self, pool: ThreadPoolExecutor, in_flight: Sequence[InFlight], source: TrialSource) -> None:
+    def _submit(
+        self, pools: Mapping[bool, ThreadPoolExecutor], in_flight: Sequence[InFlight], source: TrialSource
+    ) -> None:
         """Have threads train the groups that wait, the longest first, so that cores end together."""
         for entry in sorted(in_flight, key=lambda entry: entry.work_left, reverse=True):
             if entry.future is None:
                 entry.alone = True
                 entry.held = len(entry.progress)
+                pool = pools[entry.plan.on_cores]
                 entry.future = pool.submit(self._advance, entry, lambda: source.stopping)
-            entry.alone = entry.alone and len(in_flight) == 1
+            entry.alone = entry.alone and len(_beside(entry, in_flight)) == 1
 
     def _advance(self, entry: InFlight, stopping: Stopping) -> Windows:
         """Train a group to the next evaluation (on a thread of the pool)."""
         with entry.stream.entered():
             if entry.evaluations is None:
                 specs = [progress.spec for progress in entry.progress.values()]
-                data = self.data.fold(specs[0].fold).encoded_for(specs[0].architecture)
+                data = self._data(entry.plan).fold(specs[0].fold).encoded_for(specs[0].architecture)
                 group = entry.plan.open(specs, data)
                 entry.evaluations = Evaluations(group, specs[0].evaluate_at, specs[0].max_seconds)
+            elif entry.joining:
+                entry.evaluations.join(entry.joining)
+            entry.joining = []
             with own_errors(entry.first_spec, self.data):
                 return entry.evaluations.advance(stopping)
 
@@ -299,7 +382,7 @@ class ConcurrentEngine:
         progress = entry.progress[number]
         evaluations = entry.evaluations
         assert evaluations is not None
-        if len(progress.history) >= evaluations.done:
+        if len(progress.history) >= evaluations.done_by(number):
             return False  # recorded before memory ran out and the group was opened again
         run = progress.record(window, lambda: self._copied_weights(entry, progress.spec), source)
         if run is not None:
@@ -315,7 +398,10 @@ class ConcurrentEngine:
         assert entry.evaluations is not None
         with _exhaustion(), entry.stream.read():
             encoding = encoding_state(self.data.fold(spec.fold), spec.architecture)
-            return {**entry.evaluations.group.weights(spec.number), **encoding}
+            weights = entry.evaluations.group.weights(spec.number)
+            if entry.plan.on_cores:
+                weights = {name: weight.to(self.device) for name, weight in weights.items()}
+            return {**weights, **encoding}
 
     def _end_expired(self, entry: InFlight, source: TrialSource) -> None:
         """End the trials of a group whose seconds are over; one that was stopped is dropped."""
@@ -328,7 +414,7 @@ class ConcurrentEngine:
         entry.evaluations = None
         free_memory(self.data)
         if not entry.alone:
-            held = _trials(others) or len(entry.progress)
+            held = _trials(_beside(entry, others)) or len(entry.progress)
             self.max_concurrency = min(self.max_concurrency, held)
             return [entry]
         if len(entry.progress) < entry.held:
@@ -350,6 +436,11 @@ class ConcurrentEngine:
         return self._halves(entry)
 
 
+def _beside(entry: InFlight, groups: Sequence[InFlight]) -> list[InFlight]:
+    """Return those of groups that have a memory in common with one."""
+    return [other for other in groups if other.plan.on_cores == entry.plan.on_cores]
+
+
 def _trials(groups: Sequence[InFlight]) -> int:
     return sum(len(entry.progress) for entry in groups)
 
@@ -358,18 +449,19 @@ def _kind_of(plan: Plan, spec: TrialSpec) -> KindKey:
     """Return what trials of one group have in common."""
     order = None if plan.any_order else spec.order_seed
     inputs = spec.dense_architecture.sizes[0]
-    return plan.engine, spec.fold, order, spec.batch_size, spec.evaluate_at, inputs
+    return plan.engine, plan.on_cores, spec.fold, order, spec.batch_size, spec.evaluate_at, inputs
 
 
 @contextmanager
-def _shut_down(pool: ThreadPoolExecutor, in_flight: Sequence[InFlight]) -> Iterator[None]:
+def _shut_down(pools: Collection[ThreadPoolExecutor], in_flight: Sequence[InFlight]) -> Iterator[None]:
     """Wait for the threads in the end, but not for one that compiles a kernel: nothing can interrupt that, and nobody needs it."""
     try:
         yield
     finally:
         running = [future for future in _futures(in_flight) if not future.cancel()]
         compiling = wait(running, STOP_SECONDS).not_done
-        pool.shutdown(wait=not compiling, cancel_futures=True)
+        for pool in pools:
+            pool.shutdown(wait=not compiling, cancel_futures=True)
 
 
 def _futures(in_flight: Sequence[InFlight]) -> "list[Future[Windows]]":

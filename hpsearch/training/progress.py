@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 
@@ -58,8 +58,31 @@ class TrialGroup(Protocol):
         """Forget trials that have ended; at least one stays."""
 
 
+class GrowingGroup(TrialGroup, Protocol):
+    """A group that others may join, so that its trials have different numbers of updates behind them."""
+
+    def join(self, specs: Sequence[TrialSpec]) -> None:
+        """Take trials that begin with the next window; what their memory lacks, the next `train` or `train_each` says."""
+
+    def train_each(self, until: Callable[[int], int], stopping: Stopping) -> Mapping[int, torch.Tensor] | None:
+        """Train every trial to an update of its own, by its number (see `train`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """When a trial came to a group under way: the windows, and the seconds of each trial, that were over by then."""
+
+    windows: int
+    seconds: float
+
+
+FROM_THE_START = Joined(0, 0.0)
+
+
 class Evaluations:
     """A group on its way from evaluation to evaluation, which come after these numbers of updates; `done` of them are done.
+
+    In each window every trial goes on to its own next evaluation; trials that joined later have done fewer.
 
     With `max_seconds` in training, whatever else the machine does, it is `expired` where the next window did not end in time.
     """
@@ -70,23 +93,44 @@ class Evaluations:
         self.group = group
         self.evaluate_at = evaluate_at
         self.done = 0
-        self.updates = 0
+        self.joined: dict[int, Joined] = {}
         self.scores: Mapping[int, Score] = {}
+
+    def join(self, specs: Sequence[TrialSpec]) -> None:
+        """Take further trials, with the same evaluations, into a `GrowingGroup`."""
+        cast("GrowingGroup", self.group).join(specs)
+        for spec in specs:
+            self.joined[spec.number] = Joined(self.done, self.group.seconds)
+
+    def done_by(self, number: int) -> int:
+        """Return how many evaluations of a trial are done."""
+        return self.done - self._start(number).windows
 
     def advance(self, stopping: Stopping) -> Windows:
         """Train every trial to its next evaluation; return each one's window by its number, None where `stopping` said so."""
-        until = self.evaluate_at[self.done]
         deadline = monotonic() + self.left
-        losses = self.group.train(until, lambda: stopping() or monotonic() >= deadline)
+        losses = self._train(lambda: stopping() or monotonic() >= deadline)
         self.left = deadline - monotonic()
         if losses is None:
             self.expired = self.left <= 0 and not stopping()
             return None
-        if until > self.updates:
+        if any(len(own) for own in losses.values()):
             self.scores = self.group.scores()
-        self.updates = until
         self.done += 1
-        return {number: Window(own, self.scores[number], self.group.seconds) for number, own in losses.items()}
+        return {
+            number: Window(own, self.scores[number], self.group.seconds - self._start(number).seconds)
+            for number, own in losses.items()
+        }
+
+    def _train(self, stopping: Stopping) -> Mapping[int, torch.Tensor] | None:
+        if not self.joined:
+            return self.group.train(self.evaluate_at[self.done], stopping)
+        return cast("GrowingGroup", self.group).train_each(
+            lambda number: self.evaluate_at[self.done_by(number)], stopping
+        )
+
+    def _start(self, number: int) -> Joined:
+        return self.joined.get(number, FROM_THE_START)
 
 
 def recorded_window(history: History, index: int) -> Window:
@@ -108,6 +152,11 @@ class Progress:
         self.value: float | None = None
         self.loss: float | None = None
         self.weights: Weights | None = None
+
+    @property
+    def updates_left(self) -> int:
+        """Updates of the budget after the last evaluation that is recorded."""
+        return self.spec.updates - (self.history.update[-1] if len(self.history) else 0)
 
     def record(self, window: Window, weights: Callable[[], Weights], source: TrialSource) -> TrainingRun | None:
         """Take the next evaluation; return the run if it ends here."""

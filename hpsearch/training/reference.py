@@ -179,7 +179,7 @@ def train(spec: TrialSpec, data: Data, source: TrialSource, network: nn.Module |
 def train_safely(spec: TrialSpec, data: Data, source: TrialSource) -> TrainingRun | None:
     """Train on the trial's fold; exhausted memory becomes an outcome, and so does an error of code of the user's own."""
     try:
-        with one_thread(data):
+        with one_thread(device_of(data)):
             return _train(spec, data, source)
     except OwnCodeFailed as error:
         return failed_run(spec, error)

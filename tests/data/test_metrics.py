@@ -71,7 +71,7 @@ def scikit_learns(name: str, predictions: Tensor, targets: Tensor) -> float:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_equals_scikit_learns(name: str, kind: str, dtype: torch.dtype) -> None:
     """Each metric is scikit-learn's for two and for five classes, with ties, one prediction for all, and classes never predicted."""
-    compute = METRICS[name].compute
+    compute = METRICS[name].of
     several, known = chances(kind, 5, dtype), labels(5)
     assert compute(several, known) == pytest.approx(scikit_learns(name, several, known), rel=1e-12)
     two, truths = chances(kind, 1, dtype), labels(2)[:, None].to(dtype)
@@ -82,7 +82,7 @@ def test_area_is_scikit_learns_one_against_the_rest() -> None:
     """With all classes present the area of several is scikit-learn's own macro average of one class against the rest."""
     given, known = chances("tied", 5, torch.float64), labels(5)
     expected = sklearn.metrics.roc_auc_score(known, given, multi_class="ovr", average="macro")
-    assert METRICS["roc_auc"].compute(given, known) == pytest.approx(expected, rel=1e-12)
+    assert METRICS["roc_auc"].of(given, known) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", BY_CLASS)
@@ -90,29 +90,29 @@ def test_area_is_scikit_learns_one_against_the_rest() -> None:
 def test_a_missing_class(name: str, dtype: torch.dtype) -> None:
     """Rows without one of the classes are measured on those that they have (macro F1: and those that are predicted)."""
     given, known = chances("random", 5, dtype), labels(4)
-    assert METRICS[name].compute(given, known) == pytest.approx(scikit_learns(name, given, known), rel=1e-12)
+    assert METRICS[name].of(given, known) == pytest.approx(scikit_learns(name, given, known), rel=1e-12)
 
 
 @pytest.mark.parametrize(("columns", "targets"), [(1, torch.ones(200, 1)), (5, torch.ones(200).long())])
 def test_one_class_only(columns: int, targets: Tensor) -> None:
     """Of rows that are all of one class the area is NaN, without an error or a warning; the others are scikit-learn's."""
     given = chances("random", columns, torch.float32)
-    assert isnan(METRICS["roc_auc"].compute(given, targets))
+    assert isnan(METRICS["roc_auc"].of(given, targets))
     for name in ("balanced_accuracy", "f1", "mcc"):
         expected = scikit_learns(name, given, targets)
-        assert METRICS[name].compute(given, targets) == pytest.approx(expected, rel=1e-12)
+        assert METRICS[name].of(given, targets) == pytest.approx(expected, rel=1e-12)
 
 
 def test_neither_known_nor_predicted() -> None:
     """F1 of a second class that is in no row and predicted for none is 0, as scikit-learn's with zero_division=0."""
-    assert METRICS["f1"].compute(torch.zeros(9, 1), torch.zeros(9, 1)) == 0
+    assert METRICS["f1"].of(torch.zeros(9, 1), torch.zeros(9, 1)) == 0
 
 
 def test_nan_predictions_have_no_area() -> None:
     """Of NaN predictions, which can be sorted all the same, the area is NaN."""
     given = chances("random", 5, torch.float64)
     given[7, 2] = torch.nan
-    assert isnan(METRICS["roc_auc"].compute(given, labels(5)))
+    assert isnan(METRICS["roc_auc"].of(given, labels(5)))
 
 
 def test_area_against_counted_pairs() -> None:
@@ -121,7 +121,7 @@ def test_area_against_counted_pairs() -> None:
     scores, known = generator.integers(0, 6, 40) / 6, generator.integers(0, 2, 40)
     pairs = [(a, b) for a in scores[known == 1] for b in scores[known == 0]]
     counted = sum((a > b) + (a == b) / 2 for a, b in pairs) / len(pairs)
-    found = METRICS["roc_auc"].compute(torch.tensor(scores)[:, None], torch.tensor(known)[:, None].double())
+    found = METRICS["roc_auc"].of(torch.tensor(scores)[:, None], torch.tensor(known)[:, None].double())
     assert found == pytest.approx(counted, rel=1e-14)
 
 
@@ -131,7 +131,7 @@ def test_area_is_quick() -> None:
     times = []
     for _ in range(7):
         start = perf_counter()
-        METRICS["roc_auc"].compute(given, known)
+        METRICS["roc_auc"].of(given, known)
         times.append(perf_counter() - start)
     assert min(times) < 0.03  # 4 ms on an idle core
 
@@ -200,7 +200,7 @@ def test_no_value_is_better_than_perfect() -> None:
             metric.predicts
         ]
         said = torch.nn.functional.one_hot(known, 3).double() if metric.predicts == "classes" else known
-        assert metric.perfect == pytest.approx(metric.compute(said, known), abs=1e-9), metric.name
+        assert metric.perfect == pytest.approx(metric.of(said, known), abs=1e-9), metric.name
 
 
 def test_a_metric_without_a_value() -> None:

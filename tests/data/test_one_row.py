@@ -34,7 +34,7 @@ def test_a_metric_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
         description="mean squared error of probabilities",
         direction="minimize",
         predicts="classes",
-        compute=brier_score,
+        number=brier_score,
         worst=lambda targets: 1.0,
         baseline="prior",
     )

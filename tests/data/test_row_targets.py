@@ -210,8 +210,8 @@ def test_metrics_are_scikit_learn_s(name: str, predictions: Any, targets: Any, e
     generator = np.random.default_rng(1)
     weights = generator.uniform(0, 2, 40) * (generator.random(40) > 0.2)
     given = torch.tensor(predictions), torch.tensor(targets)
-    assert METRICS[name].compute(*given, torch.tensor(weights)) == pytest.approx(expected(weights), rel=1e-12)
-    assert METRICS[name].compute(*given) == pytest.approx(expected(None), rel=1e-12)
+    assert METRICS[name].of(*given, torch.tensor(weights)) == pytest.approx(expected(weights), rel=1e-12)
+    assert METRICS[name].of(*given) == pytest.approx(expected(None), rel=1e-12)
 
 
 def test_every_metric_is_tried_with_weights() -> None:

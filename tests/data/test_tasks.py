@@ -38,7 +38,7 @@ CHANCE = torch.rand(50, 1, generator=generator, dtype=torch.float64)
 )
 def test_metric_equals_scikit_learns(name: str, predictions: Tensor, targets: Tensor, expected: float) -> None:
     """Each metric is scikit-learn's, for one and for several columns."""
-    assert METRICS[name].compute(predictions, targets) == pytest.approx(expected, rel=1e-12)
+    assert METRICS[name].of(predictions, targets) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_worst(name: str, targets: Tensor, expected: float) -> None:
 def test_certain_and_wrong_is_finite() -> None:
     """The log loss of a probability of 0 is finite, as scikit-learn's; NaN predictions stay NaN."""
     sure = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    value = METRICS["log_loss"].compute(sure, torch.tensor([1, 1]))
+    value = METRICS["log_loss"].of(sure, torch.tensor([1, 1]))
     assert value == pytest.approx(sklearn.metrics.log_loss([1, 1], sure.numpy(), labels=[0, 1]), rel=1e-6)
     for name, targets in (("log_loss", TRUTHS), ("rmse", VALUES), ("mae", VALUES), ("r2", VALUES), ("r2", VALUES * 0)):
-        assert np.isnan(METRICS[name].compute(targets * nan, targets))
+        assert np.isnan(METRICS[name].of(targets * nan, targets))
 
 
 @pytest.mark.parametrize(
@@ -216,4 +216,4 @@ def test_metric_fits_the_task() -> None:
 
 def test_infinite_outputs_are_not_hidden() -> None:
     """An infinite prediction gives an infinite error, never a finite one."""
-    assert METRICS["rmse"].compute(VALUES * inf, VALUES) == inf
+    assert METRICS["rmse"].of(VALUES * inf, VALUES) == inf

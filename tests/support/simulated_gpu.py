@@ -1,18 +1,20 @@
 """A study on a GPU that is not there: the search and the concurrent engine as they are, groups that take the time of a model.
 
 The model counts what each launch of a step moves and computes, tiles included, and takes an H200's limits for it: a launch takes `LAUNCH`
-at least, each turn of a program's loop `TURN`, and streams share the device. Its figures are a model's, no measurement.
+at least, each turn of a program's loop `TURN`, and streams share the device. To record a step takes the host `HOST_LAUNCH` for each launch
+of it, and proposals take the search's thread `PROPOSALS`. Its figures are a model's, no measurement.
 
     python -m tests.support.simulated_gpu 64 1000
+    python -m tests.support.simulated_gpu --apart 64 1000    # no trial joins a group, each change of one is a new recording
 """
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from math import log
+from math import ceil, log
 from typing import Any
 from unittest.mock import patch
 
@@ -28,8 +30,10 @@ from hpsearch.searching.scoring import Objectives
 from hpsearch.storage.writer_thread import WriterThread
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import groups
+from hpsearch.training.capture import BURST, WARM_UP
+from hpsearch.training.costs import cores_are_cheaper, seconds_on_cores
 from hpsearch.training.devices import GROUPS
-from hpsearch.training.groups import ConcurrentEngine, Plan
+from hpsearch.training.groups import ConcurrentEngine, Cores, Plan
 from hpsearch.training.optimizers import make_rule
 from hpsearch.training.progress import Score, Stopping, Weights
 from hpsearch.trial import TrialSpec
@@ -40,7 +44,11 @@ TURN = 5e-7
 BANDWIDTH = 0.85 * 4.3e12  # bytes a second
 RATE = 30e12  # operations a second in float32, half of the peak
 SCORE = 1.5e-4  # seconds of the host for each trial's score
-SIDE, LEAST, MOST = 32, 16, 64  # as in `step`
+HOST_LAUNCH = 3e-5  # seconds of the host for a launch of Triton's that is not replayed, guessed
+RECORDED = WARM_UP + 1 + BURST  # runs of a step for a recording
+PROPOSALS = {"random": 4e-4, "tpe": 4e-3}  # seconds of the search's thread, measured (`tests.benchmarks --overhead`)
+SIDE, LEAST, MOST, SPARE = 32, 16, 64, 0.5  # as in `step`, which needs Triton
+TICK = 1e-12  # seconds that are none
 TERMS = 1024
 
 
@@ -103,14 +111,45 @@ def step_of(specs: Sequence[TrialSpec], batch: int) -> Launches:
 
 @dataclass(eq=False)
 class Clock:
-    """The device's time, and what was trained in it; `running` groups share it."""
+    """The time of the device and of the cores beside it, and what was trained in it."""
 
     now: float = 0.0
     steps: int = 0
-    updates: int = 0  # of trials
+    updates: int = 0  # of trials, on the device
+    recordings: int = 0
+    on_cores: int = 0  # trials that began on a core
     in_flight: float = 0.0  # trial-seconds
-    alone: float = 0.0  # seconds that the updates of all trials take one at a time
-    running: "list[Running]" = field(default_factory=list)
+    alone: float = 0.0  # seconds that the updates of all trials take on the device one at a time
+    proposing: float = 0.0  # seconds of proposals that have not passed yet
+    pools: "list[SimulatedPool]" = field(default_factory=list)
+
+    def propose(self) -> None:
+        """Let the time of proposals pass, in which windows go on, and may be over."""
+        self.go_on(self.proposing)
+        self.proposing = 0.0
+
+    def go_on(self, seconds: float) -> None:
+        """Let time pass."""
+        while seconds > 0:
+            paces = [(running, pool.slowness) for pool in self.pools for running in pool.active if running.left > 0]
+            passed = min([seconds, *(running.left * slowness for running, slowness in paces)])
+            self.now += passed
+            seconds -= passed
+            for running, slowness in paces:
+                self.in_flight += passed * len(running.group.specs)
+                running.left -= passed / slowness
+                if running.left < TICK:
+                    running.left = 0.0
+
+    def end_of_a_window(self) -> "Running":
+        """Let time pass until a window is over, and return it."""
+        while True:
+            paces = [(running.left * pool.slowness, running, pool) for pool in self.pools for running in pool.active]
+            left, running, pool = min(paces, key=lambda pace: pace[0])
+            if left <= 0:
+                pool.running.remove(running)
+                return running
+            self.go_on(left)
 
 
 @dataclass(eq=False)
@@ -125,34 +164,66 @@ class Running:
 
 
 class SimulatedGroup:
-    """A group whose trials have made-up scores, better with a middling learning rate, batch size and width, and with time."""
+    """A group whose trials have made-up scores, better with a middling learning rate, batch size and width, and with time.
 
-    seconds = 0.0
+    `plan.joins`: its step has room for trials that join; else it is recorded anew whenever a trial has left.
+    """
 
-    def __init__(self, specs: Sequence[TrialSpec], clock: Clock) -> None:
+    def __init__(self, specs: Sequence[TrialSpec], clock: Clock, plan: Plan) -> None:
         self.specs = list(specs)
         self.clock = clock
-        self.done = 0
-        self.evaluations = 0
+        self.joins = plan.joins
+        self.on_cores = plan.on_cores
+        self.windows = dict.fromkeys((spec.number for spec in specs), 0)  # of each trial
+        self.room = (0, 0, 0)
+        self.seconds = 0.0
 
     def window(self) -> tuple[float, float]:
         """Return the seconds of the next window alone on the device, and the share of it in which the device is busy."""
-        spec = self.specs[0]
-        until = spec.evaluate_at[self.evaluations]
-        step = step_of(self.specs, spec.batch_size)
-        updates = until - self.done
-        self.clock.steps += updates
-        self.clock.updates += updates * len(self.specs)
-        for other in self.specs:
-            self.clock.alone += updates * step_of([other], spec.batch_size).seconds + SCORE
-        seconds = updates * step.seconds
-        scoring = SCORE * len(self.specs)
-        return seconds + scoring, updates * step.busy / (seconds + scoring)
+        batch = self.specs[0].batch_size
+        step = step_of(self.specs, batch)
+        updates = [self.updates(spec) for spec in self.specs]
+        for spec, own in zip(self.specs, updates, strict=True):
+            self.clock.alone += own * step_of([spec], batch).seconds + SCORE
+        host = SCORE * len(self.specs)
+        if self.on_cores:
+            return max(updates) * seconds_on_cores(self.specs[0], 1, 1) + host, 0.0
+        self.clock.steps += max(updates)
+        self.clock.updates += sum(updates)
+        if not self.has_room():
+            self.clock.recordings += 1
+            host += min(RECORDED, max(updates)) * step.count * HOST_LAUNCH
+        seconds = max(updates) * step.seconds + host
+        return seconds, max(updates) * step.busy / seconds
+
+    def updates(self, spec: TrialSpec) -> int:
+        """Return the updates of a trial in its next window."""
+        done = self.windows[spec.number]
+        return spec.evaluate_at[done] - (spec.evaluate_at[done - 1] if done else 0)
+
+    def has_room(self) -> bool:
+        """Whether the recording has room for the trials; make room where it has none."""
+        shapes = [spec.dense_architecture for spec in self.specs]
+        numbers = sum(shape.parameters for shape in shapes)
+        needed = (len(shapes), numbers, max(len(shape.sizes) for shape in shapes))
+        if self.joins and all(own <= room for own, room in zip(needed, self.room, strict=True)):
+            return True
+        if not self.joins and needed == self.room:
+            return True
+        spare = 1 + SPARE if self.joins and len(shapes) > 1 else 1
+        self.room = (ceil(spare * needed[0]), ceil(spare * numbers), needed[2])
+        return False
 
     def train(self, until: int, stopping: Stopping) -> Mapping[int, torch.Tensor]:
-        self.done = until
-        self.evaluations += 1
+        for spec in self.specs:
+            self.windows[spec.number] += 1
         return {spec.number: torch.ones(1) for spec in self.specs}
+
+    def train_each(self, until: Callable[[int], int], stopping: Stopping) -> Mapping[int, torch.Tensor]:
+        return self.train(0, stopping)
+
+    def join(self, specs: Sequence[TrialSpec]) -> None:
+        """The pool has had them join already."""
 
     def scores(self) -> Mapping[int, Score]:
         return {spec.number: (1.0, self.score(spec)) for spec in self.specs}
@@ -165,7 +236,7 @@ class SimulatedGroup:
             + abs(log(max(widths) / 100)) / 6
         )
         luck = (spec.number * 2654435761 % 1000) / 10_000
-        return (1 - 0.7**self.evaluations) / (1 + distance) - luck
+        return (1 - 0.7 ** self.windows[spec.number]) / (1 + distance) - luck
 
     def weights(self, number: int) -> Weights:
         return {}
@@ -174,38 +245,46 @@ class SimulatedGroup:
         self.specs = [spec for spec in self.specs if spec.number not in numbers]
 
 
+@dataclass(eq=False)
 class SimulatedPool:
-    """A pool of threads whose work is done when the clock comes there."""
+    """A pool of threads whose work is done when the clock comes there; the groups on a GPU share it."""
 
-    def __init__(self, clock: Clock, threads: int) -> None:
-        self.clock = clock
-        self.threads = threads
+    clock: Clock
+    threads: int
+    running: list[Running] = field(default_factory=list)
+
+    @property
+    def active(self) -> list[Running]:
+        """The windows that have a thread."""
+        return self.running[: self.threads]
+
+    @property
+    def slowness(self) -> float:
+        """How many times as long a window takes as alone."""
+        return max(1.0, sum(running.share for running in self.active if running.left > 0))
 
     def submit(self, function: Callable[..., Any], entry: Any, stopping: Stopping) -> "Future[Any]":
+        self.clock.propose()
         future: Future[Any] = Future()
         if entry.evaluations is None:
-            entry.opened = SimulatedGroup([progress.spec for progress in entry.progress.values()], self.clock)
-            entry.plan = Plan("simulated", "", entry.plan.size, lambda specs, data: entry.opened, any_order=True)
+            entry.opened = SimulatedGroup([one.spec for one in entry.progress.values()], self.clock, entry.plan)
+            entry.plan = replace(entry.plan, open=lambda specs, data: entry.opened)
+            self.clock.on_cores += entry.plan.on_cores
         group = entry.evaluations.group if entry.evaluations else entry.opened
+        group.specs += [spec for spec in entry.joining if spec.number not in group.windows]
+        group.windows |= {spec.number: 0 for spec in entry.joining}
         seconds, share = group.window()
-        self.clock.running.append(Running(future, lambda: function(entry, stopping), group, seconds, share))
+        self.running.append(Running(future, lambda: function(entry, stopping), group, seconds, share))
         return future
 
     def shutdown(self, **_: Any) -> None:
         return
 
 
-def wait_for(clock: Clock, threads: int) -> "set[Future[Any]]":
+def wait_for(clock: Clock) -> "set[Future[Any]]":
     """Let time pass until a window is done."""
-    active = clock.running[:threads]
-    slowness = max(1.0, sum(running.share for running in active))
-    first = min(active, key=lambda running: running.left)
-    passed = first.left
-    clock.now += passed * slowness
-    clock.in_flight += passed * slowness * sum(len(running.group.specs) for running in active)
-    for running in active:
-        running.left -= passed
-    clock.running.remove(first)
+    clock.propose()
+    first = clock.end_of_a_window()
     first.future.set_result(first.work())
     return {first.future}
 
@@ -215,11 +294,12 @@ def simulated(clock: Clock) -> Iterator[None]:
     """Have the concurrent engine train on the clock."""
 
     def pool(threads: int, **_: Any) -> SimulatedPool:
-        return SimulatedPool(clock, threads)
+        clock.pools.append(SimulatedPool(clock, threads))
+        return clock.pools[-1]
 
     with (
         patch.object(groups, "ThreadPoolExecutor", pool),
-        patch.object(groups, "_wait", lambda in_flight, source: wait_for(clock, GROUPS)),
+        patch.object(groups, "_wait", lambda in_flight, source: wait_for(clock)),
     ):
         yield
 
@@ -233,25 +313,37 @@ class Figures:
     in_training: float
     seconds: float
     alone: float
+    recordings: int
+    on_cores: int
 
     def __str__(self) -> str:
         faster = self.alone / self.seconds
         return (
-            f"{self.trials:5} trials: {self.together:.1f} a step, {self.in_training:.0f} in training, {self.seconds:.1f} s, "
-            f"{faster:.0f} times as fast as one at a time"
+            f"{self.trials:5} trials, {self.on_cores} on cores: {self.together:.1f} a step, {self.in_training:.0f} in training, "
+            f"{self.recordings} recordings, {self.seconds:.1f} s, {faster:.0f} times as fast as one at a time"
         )
 
 
-def run(trials: int, sampler: str, inputs: int = 64, rows: int = 1257, lag: int | None = None) -> Figures:
-    """Run the default study with so many trials on the clock, as on data of so many inputs and training rows."""
+def run(
+    trials: int,
+    sampler: str,
+    inputs: int = 64,
+    rows: int = 1257,
+    lag: int | None = None,
+    joins: bool = True,
+    cores: int = 0,
+) -> Figures:
+    """Run the default study with so many trials on the clock, as on data of so many inputs and training rows, beside so many cores."""
     lag = lag or lag_on("cuda", trials)
     overrides = [("search.trials", trials), ("search.sampler", sampler), ("search.lag", lag)]
     config = read_config(find_study("digits"), overrides)
     storage = InMemoryStorage()
     study_id = storage.create_new_study([StudyDirection.MAXIMIZE], "simulated")
     data = small_data()
+    clock = Clock()
 
     def specify(values: Any, number: int) -> TrialSpec:
+        clock.proposing += PROPOSALS.get(sampler, 0.0)
         return config.space.specification(
             values, number=number, seed=0, budget=config.budget, inputs=inputs, outputs=10, rows=rows
         )
@@ -264,15 +356,27 @@ def run(trials: int, sampler: str, inputs: int = 64, rows: int = 1257, lag: int 
         trials=trials,
         timeout=None,
     )
-    clock = Clock()
-    plan = Plan("simulated", "", lag, lambda specs, data: SimulatedGroup(specs, clock), any_order=True)
+    slots = lag
+    unopened = Plan("simulated", "", slots, lambda specs, data: None, any_order=True, joins=joins)  # type: ignore[arg-type, return-value]
+
+    def plan(spec: TrialSpec) -> Plan:
+        if cores and cores_are_cheaper(spec, slots, cores):
+            return replace(unopened, size=1, joins=False, on_cores=True)
+        return unopened
+
+    beside = Cores(data, cores) if cores else None
     with simulated(clock):
-        ConcurrentEngine(data, lambda spec: plan, max_concurrency=lag, threads=GROUPS).run(source)
+        ConcurrentEngine(data, plan, max_concurrency=slots, threads=GROUPS, cores=beside).run(source)
     assert source.complete
-    return Figures(trials, clock.updates / clock.steps, clock.in_flight / clock.now, clock.now, clock.alone)
+    together = clock.updates / max(1, clock.steps)
+    in_training = clock.in_flight / clock.now
+    return Figures(trials, together, in_training, clock.now, clock.alone, clock.recordings, clock.on_cores)
 
 
 if __name__ == "__main__":
-    for count in map(int, sys.argv[1:] or ("64", "1000")):
-        for sampler in ("random", "tpe"):
-            print(sampler, run(count, sampler), flush=True)
+    together = "--apart" not in sys.argv
+    counts = [int(argument) for argument in sys.argv[1:] if argument != "--apart"]
+    for count in counts or (64, 1000):
+        for name in PROPOSALS:
+            for beside in (0, 1, 15) if together else (0,):
+                print(f"{name:6} {beside:2} cores", run(count, name, joins=together, cores=beside), flush=True)

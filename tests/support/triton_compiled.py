@@ -79,7 +79,7 @@ def compiled_step(
     try:
         specs = [varied_spec(small_data(task), number, batch_size=batch_size) for number in range(9)]
         group = TritonGroup(specs, small_data(task, dtype), precision)
-        group.step.feed.load(0, 1)
+        group.step.feed.load([range(1)] * len(specs))
         group.step()
         group.scores()
     finally:

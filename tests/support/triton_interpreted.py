@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -21,9 +21,12 @@ from hpsearch.training.groups import Plan
 from hpsearch.training.progress import Evaluations
 from hpsearch.training.reference import train
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
+from tests.support.allocations import check_memory
 from tests.support.cohorts import assert_equal, reference, train_with, varied_spec
 from tests.support.small import small_data
 from tests.support.triton_trials import GROUPS, WIDTHS, assert_triton_parity, diverging_group, mixed_group, report
+
+APART = 23  # how far the allocations lie apart that find no memory
 
 if find_spec("triton"):
     from hpsearch.training.compiled.triton import step
@@ -120,6 +123,95 @@ def check_orders() -> None:
     assert_triton_parity(specs, GROUPS[4][0])
 
 
+def check_joined() -> None:
+    """Trials that join a group at its evaluations, take the places of those that leave, and rest where their windows are shorter, have the
+    bits that they have alone, whether there is room for them or not.
+    """
+    data = small_data("multiclass", torch.float32)
+    settings: dict[str, Any] = {"batch_size": 7, "evaluate_at": (1, 3, 4, 6), "dropout": 0.3}
+    specs = [varied_spec(data, number, widths=WIDTHS[number % 5], **settings) for number in range(8)]
+    group = TritonGroup(specs[:2], data)
+    evaluations = Evaluations(group, settings["evaluate_at"])
+    windows: dict[int, list[torch.Tensor]] = {spec.number: [] for spec in specs}
+    for joining, leaving in (([], []), ([2], [0]), ([3], []), ([4, 5, 6, 7], [1])):
+        if joining:
+            evaluations.join([specs[number] for number in joining])
+        kept = group.step
+        found = evaluations.advance(lambda: False)
+        assert found is not None
+        for number, window in found.items():
+            windows[number].append(window.losses)
+            assert [float(window.score[0]), window.score[1]] == score_alone(specs[number], data, len(windows[number]))
+        if leaving:
+            group.drop(leaving)
+        assert (group.step is kept) == (4 not in joining), "there was room for a third trial, not for seven"
+    for spec in specs:
+        if len(windows[spec.number]) == 0:
+            continue
+        alone = TritonGroup([spec], data)
+        until = settings["evaluate_at"][len(windows[spec.number]) - 1]
+        losses = alone.train(until, lambda: False)
+        assert losses is not None
+        assert torch.equal(losses[spec.number], torch.cat(windows[spec.number]))
+        if spec in group.specs:
+            pairs = zip(alone.weights(spec.number).values(), group.weights(spec.number).values(), strict=True)
+            assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def score_alone(spec: TrialSpec, data: Data, evaluation: int) -> list[float]:
+    group = TritonGroup([spec], data)
+    group.train(spec.evaluate_at[evaluation - 1], lambda: False)
+    return list(group.scores()[spec.number])
+
+
+def check_pruned() -> None:
+    """Where trials leave at every evaluation and others join, drawn batches or full ones, all have the reference's runs."""
+    data = small_data("binary")
+    for size in (5, len(data.training)):
+        settings: dict[str, Any] = {"batch_size": size, "evaluate_at": (2, 3, 5)}
+        specs = [varied_spec(data, number, widths=WIDTHS[number % 5], **settings) for number in range(9)]
+        specs[::3] = [replace(spec, patience=1, learning_rate=0.0) for spec in specs[::3]]
+        plan = Plan("triton", "", 4, TritonGroup, any_order=True, joins=True)
+        opened: list[int] = []
+
+        def counted(specs: Sequence[TrialSpec], data: Data, opened: list[int] = opened) -> TritonGroup:
+            opened.append(len(specs))
+            return TritonGroup(specs, data)
+
+        runs = train_with(replace(plan, open=counted), specs, data, max_concurrency=4)
+        for spec in specs:
+            assert_equal(runs[spec.number], reference(spec, "binary"))
+        assert opened[0] == 4
+        assert sum(opened) < 9, "some have joined"
+
+
+def check_memory_of_a_step() -> None:
+    """Memory may run out at any allocation of opening, joining, training, scoring or copying weights, as `check_memory` says."""
+    settings: dict[str, Any] = {"batch_size": 3, "evaluate_at": (1, 2, 3), "widths": (3,), "dropout": 0.2}
+    specs = [varied_spec(small_data(), number, **settings) for number in range(5)]
+    specs[:2] = [
+        replace(spec, patience=1, learning_rate=0.0) for spec in specs[:2]
+    ]  # two join for them: none is ever alone
+    with outside_launches():
+        check_memory(Plan("triton", "", 3, TritonGroup, any_order=True, joins=True), specs, slots=3, apart=APART)
+
+
+@contextmanager
+def outside_launches() -> Iterator[None]:
+    """Keep what the interpreter does itself from dispatch modes: a launch allocates nothing."""
+    from torch.utils._python_dispatch import _disable_current_modes
+    from triton.runtime.interpreter import GridExecutor
+
+    launch = GridExecutor.__call__
+
+    def unseen(executor: Any, *arguments: Any, **named: Any) -> None:
+        with _disable_current_modes():
+            launch(executor, *arguments, **named)
+
+    with patch.object(GridExecutor, "__call__", unseen):
+        yield
+
+
 def trained_by_reference(spec: TrialSpec, data: Data) -> TrainingRun:
     run = train(spec, data, TrialQueue())
     assert run is not None
@@ -157,13 +249,42 @@ def check_end_of_a_diverged_window() -> None:
 
 
 def check_recorded() -> None:
-    """A replayed step is a function of the device's state: launches written down once, and launched again, are the reference's run."""
+    """A replayed step is a function of the device's state: launches written down once, and launched again, are the reference's run, also
+    of trials that join later: they are no reason to record it anew.
+    """
     with constants(capture, BURST=2):
         specs = mixed_group(7, evaluate_at=(6, 9))
         plan = Plan("triton", "", len(specs), partial(TritonGroup, graph=lambda device: LaunchRecorder()))
         runs = train_with(plan, specs, small_data(GROUPS[7][0]))
         for spec in specs:
             assert_equal(runs[spec.number], reference(spec, GROUPS[7][0]))
+        check_recorded_joined()
+
+
+def check_recorded_joined() -> None:
+    task = GROUPS[7][0]
+    specs = [replace(spec, evaluate_at=(6, 12)) for spec in mixed_group(7)[:3]]
+    smaller = [replace(spec, architecture=replace(spec.dense_architecture, widths=(3,))) for spec in specs]
+    specs = [*specs[:2], replace(smaller[2], number=specs[2].number)]
+    recorders: list[LaunchRecorder] = []
+
+    def recorder(device: torch.device) -> LaunchRecorder:
+        recorders.append(LaunchRecorder())
+        return recorders[-1]
+
+    group = TritonGroup(specs[:2], small_data(task), graph=recorder)
+    evaluations = Evaluations(group, (6, 12))
+    evaluations.advance(lambda: False)
+    recorded = len(recorders)
+    evaluations.join(specs[2:])
+    windows = evaluations.advance(lambda: False)
+    assert windows is not None
+    assert len(recorders) == recorded > 0
+    for spec, evaluation in zip(specs, (1, 1, 0), strict=True):
+        history = reference(spec, task).history
+        window = windows[spec.number]
+        assert abs(float(window.losses.mean()) - history.training_loss[evaluation]) < 1e-10
+        assert abs(window.score[0] - history.validation_loss[evaluation]) < 1e-10
 
 
 class LaunchRecorder:
@@ -338,6 +459,9 @@ CHECKS: dict[str, Callable[[], None]] = {
     "full batch": check_full_batch,
     "company": check_company,
     "orders": check_orders,
+    "joined": check_joined,
+    "pruned": check_pruned,
+    "memory": check_memory_of_a_step,
     "recorded": check_recorded,
     "divergence": check_divergence,
     "diverged window": check_end_of_a_diverged_window,

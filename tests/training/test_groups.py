@@ -256,6 +256,74 @@ def test_trials_wait_for_company() -> None:
     ]  # of the first kind those that came at the first two rungs, of the other kind all
 
 
+class GrowingLane(FakeLane):
+    """A lane that others may join; its metric is the trial's number and its own evaluation."""
+
+    def __init__(self, specs: list[TrialSpec], bench: Bench) -> None:
+        super().__init__(specs, bench)
+        self.specs = {spec.number: spec for spec in specs}
+        self.done = dict.fromkeys(self.numbers, 0)  # updates
+
+    def join(self, specs: Sequence[TrialSpec]) -> None:
+        self.numbers += [spec.number for spec in specs]
+        self.specs |= {spec.number: spec for spec in specs}
+        self.done |= {spec.number: 0 for spec in specs}
+
+    def train(self, until: int, stopping: Callable[[], bool]) -> Mapping[int, torch.Tensor] | None:
+        return self.train_each(lambda number: until, stopping)
+
+    def train_each(
+        self, until: Callable[[int], int], stopping: Callable[[], bool]
+    ) -> Mapping[int, torch.Tensor] | None:
+        losses = super().train(0, stopping)
+        made = {number: until(number) - self.done[number] for number in self.numbers}
+        assert max(made.values()) - min(made.values()) <= 1
+        self.done |= {number: until(number) for number in self.numbers}
+        return losses
+
+    def scores(self) -> Mapping[int, tuple[float, float]]:
+        return {n: (1.0, n + self.specs[n].evaluate_at.index(self.done[n]) / 10) for n in self.numbers}
+
+
+def joining(bench: Bench, places: int, size: int = 99) -> Bench:
+    plan = Plan("fake", "", size, lambda specs, data: GrowingLane(list(specs), bench), any_order=True, joins=True)
+    ConcurrentEngine(small_data(), lambda spec: plan, max_concurrency=places, threads=2).run(bench)
+    return bench
+
+
+def test_trials_join_a_group_of_their_kind() -> None:
+    """Places that pruned trials leave are taken within the group that is there; each trial is at its own evaluation, as if alone."""
+    prunes = {1: 1, 3: 2, 8: 3}
+    alone = Bench(specs(20), prunes=dict(prunes)).train(places=1)
+    bench = joining(Bench(specs(20), prunes=dict(prunes)), places=5)
+    assert sum(bench.sizes) < 20
+    assert bench.most == 5
+    assert sorted(bench.rungs) == sorted(alone.rungs)
+    for number, run in alone.runs.items():
+        assert bench.runs[number].outcome == run.outcome
+        assert bench.runs[number].history.update == run.history.update
+        assert len(bench.runs[number].history.metric) == len(run.history.metric)
+
+
+def test_who_may_not_join_waits_for_a_group() -> None:
+    """Trials with a limit of seconds or evaluations that come ever later join none; a full group is joined by nobody."""
+    limited = joining(Bench(specs(8, max_seconds=100.0), prunes={0: 1}), places=4)
+    growing = joining(Bench(specs(8, evaluate_at=(1, 2, 4, 9)), prunes={0: 1}), places=4)
+    full = joining(Bench(specs(8), prunes={0: 1}), places=4, size=2)
+    assert sum(limited.sizes) == sum(growing.sizes) == 8
+    assert max(full.sizes) == 2
+    assert sorted(full.runs) == list(range(8))
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 4])
+def test_exhausted_memory_of_a_group_that_was_joined(fails_at: int) -> None:
+    """A group with newcomers that does not fit trains again in parts; no trial is lost, none ends as out of memory."""
+    bench = joining(Bench(specs(20), prunes={1: 1, 3: 1}, fits=3, fails_at=fails_at), places=4)
+    assert sorted(bench.runs) == list(range(20))
+    assert Outcome.OUT_OF_MEMORY not in {run.outcome for run in bench.runs.values()}
+    assert len(bench.rungs) == len(set(bench.rungs))
+
+
 def test_trials_of_several_orders_share_a_group() -> None:
     """An engine whose groups may have several orders of batches trains a trial on fresh seeds in one group."""
     bench = Bench([replace(spec, order_seed=spec.number) for spec in specs(6)])

@@ -110,12 +110,12 @@ class CohortFeed:
         self.weights = weights  # in the loss, of all rows [N]; None: all alike
         self.noise_seed = draws.noise_seed(specs[0].order_seed)
         self.tables = Feed(specs, rows)
-        self.row = self.tables.position[:1]  # of the present update in the tables
+        self.row = self.tables.position  # [1], of the present update in the tables
         self.keys = self.row.new_zeros(self.tables.updates, layers)
 
     def load(self, start: int, stop: int) -> None:
         """Write the tables of updates start … stop - 1, a block at most, and begin with the first of them."""
-        self.tables.load(start, stop)
+        self.tables.load([range(start, stop)] * len(self.tables.specs))
         updates = torch.arange(start, stop)
         keys = [draws.noise_key(self.noise_seed, updates, layer) for layer in range(self.keys.shape[1])]
         if keys:
@@ -126,7 +126,8 @@ class CohortFeed:
         inputs, targets = self.rows.inputs, self.rows.targets
         if not self.tables.drawn:
             return inputs[part], targets[part], None if self.weights is None else self.weights[part]
-        index = self.tables.batches.index_select(0, self.row)[0, 0, part]
+        batches = self.tables.batches.view(self.tables.updates, -1)  # [K, B]
+        index = batches.index_select(0, self.row)[0, part]
         weights = self.weights
         if weights is not None:
             weights = weights.index_select(0, index)

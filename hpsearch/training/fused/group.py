@@ -65,7 +65,9 @@ class FusedGroup:
         rows = self.data.validation
         with torch.no_grad(), self.products.scoped():
             outputs = self.cohort.outputs(rows.inputs)  # [T, C, rows]
-        return {number: self.data.score(outputs[trial].T, rows) for trial, number in self._staying()}
+        staying = self._staying()
+        scores = self.data.scores((outputs[trial].T for trial, _ in staying), rows)
+        return {number: score for (_, number), score in zip(staying, scores, strict=True)}
 
     def weights(self, number: int) -> Weights:
         """Return a copy of a trial's weights as they are now (see `TrialGroup`)."""

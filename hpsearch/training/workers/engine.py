@@ -137,20 +137,32 @@ class WorkerSettings:
     parameters: int | None
     max_concurrency: int
 
-    def job(self, data: Data, device: str, cores: int, workers: int, load: Callable[[], Data] | None = None) -> Job:
-        """Return the job of one of so many workers."""
+    def job(
+        self,
+        data: Data,
+        device: str,
+        cores: int,
+        workers: int,
+        load: Callable[[], Data] | None = None,
+        share: float = 1.0,
+    ) -> Job:
+        """Return the job of one of so many workers, which has a share of its GPU."""
         max_slots = ceil(self.max_concurrency / workers)
         build = partial(build_engine, self.engine, self.precision, self.parameters, max_slots)
-        return Job(build, device, data.training.inputs.dtype, cores, str(data.summary.get("hash")), load)
+        return Job(build, device, data.training.inputs.dtype, cores, str(data.summary.get("hash")), load, share)
 
 
 def devices_engine(
     devices: Sequence[str], data: Data, settings: WorkerSettings, cores: int | None = None
 ) -> WorkersEngine:
-    """Return the engine with a worker on each of these devices; those on the CPU share its cores, or have `cores` each."""
-    on_cpu = sum(device == "cpu" for device in devices)
-    cores = cores or max(1, cpu_count() // max(1, on_cpu))
-    jobs = [settings.job(data, device, cores, len(devices)) for device in devices]
+    """Return the engine with a worker on each of these devices; they share the cores, or have `cores` each."""
+    cores = cores or max(1, cpu_count() // len(devices))
+    jobs = [
+        settings.job(
+            data, device, cores, len(devices), share=1 / devices.count(device)
+        )  # of a device that is named twice
+        for device in devices
+    ]
     return WorkersEngine(LocalPool(jobs, data), data)
 
 
@@ -174,6 +186,7 @@ def cluster_engine(
 
     pool = connect(address, WorkerResources(gpus, 1 if cpus is None else cpus))
     device = "cuda" if pool.resources.gpus else "cpu"
-    job = settings.job(data, device, max(1, int(pool.resources.cpus)), pool.room(), load)
+    share = min(1.0, pool.resources.gpus or 1.0)
+    job = settings.job(data, device, max(1, int(pool.resources.cpus)), pool.room(), load, share)
     pool.set_job(job, data)
     return WorkersEngine(pool, data)

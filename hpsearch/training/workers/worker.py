@@ -19,7 +19,7 @@ import torch
 from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError
 from hpsearch.training import Engine, engine_name
-from hpsearch.training.devices import default_concurrency, use
+from hpsearch.training.devices import default_concurrency, use_share
 from hpsearch.training.engines import single_fold_engine
 from hpsearch.training.workers.messages import (
     Commands,
@@ -52,7 +52,7 @@ class Job:
     """What a worker gets when it starts.
 
     `load` gives data that have a name, as every machine can load them itself: used where they are those of `hash`, else serialized data
-    come. `cores` are those of a CPU that the worker may use.
+    come. `cores` are those of a CPU that the worker may use, `share` is its part of a GPU's memory.
     """
 
     build: Build
@@ -61,6 +61,7 @@ class Job:
     cores: int
     hash: str
     load: Callable[[], Data] | None = None
+    share: float = 1.0
 
 
 @dataclass(eq=False)
@@ -146,7 +147,7 @@ def _data(job: Job, receive_data: Callable[[], SerializedDataset]) -> Data:
     if data is None:
         data = deserialize(receive_data())
     device = torch.device(job.device)
-    use(device)
+    use_share(device, job.share)
     return data.to(device, job.dtype)
 
 

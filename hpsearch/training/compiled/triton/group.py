@@ -1,7 +1,8 @@
 """`TritonGroup`: trains many trials on a GPU, each of whose updates is a few launches for all of them.
 
-A launch computes one layer of all trials, unpadded, from tables of tiles. The step is recorded once and replayed (`capture`). A trial's
-bits do not depend on the trials beside it.
+A launch computes one layer of all trials, unpadded, from tables of tiles. The step is recorded once and replayed (`capture`). Trials leave
+and join by a change of the tables, each at its own update, so that it is recorded anew only where there is no room left. A trial's bits
+depend neither on the trials beside it nor on when they came.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -55,62 +56,85 @@ class TritonGroup:
         self.precision = precision
         self.graph = graph
         self.device = device_of(data)
-        self.done = 0  # updates
         self.seconds = 0.0
+        self.done: dict[int, int] = {}  # updates of each trial by its number
         self.dropped: set[int] = set()
-        self._use(specs, tables.initial(specs, data.training.inputs))
+        self.joining: list[TrialSpec] = []
+        self._open(specs, tables.initial(specs, data.training.inputs))
 
     def train(self, until: int, stopping: Stopping) -> Mapping[int, torch.Tensor] | None:
         """Train every trial to an update (see `TrialGroup`)."""
+        return self.train_each(lambda number: until, stopping)
+
+    def train_each(self, until: Callable[[int], int], stopping: Stopping) -> Mapping[int, torch.Tensor] | None:
+        """Train every trial to an update of its own (see `GrowingGroup`)."""
         self._pack()
-        losses = self._train(until, stopping)  # [updates, T]
+        updates = [range(self.done[spec.number], until(spec.number)) for spec in self.specs]
+        losses = self._train(updates, stopping)  # [updates, T]
         if losses is None:
             return None
-        return {spec.number: losses[:, trial].clone() for trial, spec in enumerate(self.specs)}
+        self.done = {spec.number: own.stop for spec, own in zip(self.specs, updates, strict=True)}
+        trials = enumerate(zip(self.specs, updates, strict=True))
+        return {spec.number: losses[: len(own), trial].clone() for trial, (spec, own) in trials}
 
     def scores(self) -> Mapping[int, Score]:
         """Return loss and metric on the validation rows (see `TrialGroup`)."""
-        rows = self.data.validation
-        outputs = self.step.outputs(self.specs)  # [T, rows, K]
-        return {spec.number: self.data.score(outputs[trial], rows) for trial, spec in enumerate(self.specs)}
+        scores = self.data.scores(self.step.outputs(self.specs), self.data.validation)  # of [T, rows, K]
+        return {spec.number: score for spec, score in zip(self.specs, scores, strict=True)}
 
     def weights(self, number: int) -> Weights:
         """Return a copy of a trial's weights as they are now (see `TrialGroup`)."""
         trial = next(trial for trial, spec in enumerate(self.specs) if spec.number == number)
-        flat = self.state[0][tables.weight_parts(self.specs)[trial]]
+        flat = self.step.state.weights[tables.weight_parts(self.specs)[trial]]
         return named_weights(layers_of(flat, self.specs[trial].dense_architecture))
 
     def drop(self, numbers: Collection[int]) -> None:
-        """Forget trials that have ended (see `TrialGroup`); the next `train` packs, where a lack of memory is handled."""
+        """Forget trials that have ended (see `TrialGroup`); the next training packs, where a lack of memory is handled."""
         self.dropped.update(numbers)
 
-    def _use(self, specs: Sequence[TrialSpec], state: Sequence[torch.Tensor]) -> None:
-        """Go on with these trials from a state."""
+    def join(self, specs: Sequence[TrialSpec]) -> None:
+        """Take trials that begin with the next window (see `GrowingGroup`)."""
+        self.joining += specs
+
+    def _open(self, specs: Sequence[TrialSpec], state: Sequence[torch.Tensor]) -> None:
+        """Make a step for these trials."""
         self.specs = list(specs)
-        self.state = state
+        self.done = {spec.number: self.done.get(spec.number, 0) for spec in specs}
         self.step = _steps()(specs, self.data, state, self.precision)
         self.repeated = Repeated(self.step, partial(self.graph, self.device), mark_on(self.device))
 
     def _pack(self) -> None:
-        if not self.dropped:
+        """Leave out the trials that have been dropped, and take in those that join: in place where the step has room."""
+        if not self.dropped and not self.joining:
             return
         staying = [trial for trial, spec in enumerate(self.specs) if spec.number not in self.dropped]
-        state = tables.packed(self.state, self.specs, staying)
+        state = tables.packed(self.step.state[:3], self.specs, staying)
+        specs = [self.specs[trial] for trial in staying] + self.joining
+        if self.joining:
+            begun = tables.initial(self.joining, self.data.training.inputs)
+            state = [torch.cat(pair) for pair in zip(state, begun, strict=True)]
         self.dropped.clear()
-        self._use([self.specs[trial] for trial in staying], state)
+        self.joining = []
+        if not self.step.holds(specs):
+            del self.step, self.repeated  # the new one may need their memory
+            self._open(specs, state)
+            return
+        self.specs = specs
+        self.done = {spec.number: self.done.get(spec.number, 0) for spec in specs}
+        self.step.use(specs, state)
 
-    def _train(self, until: int, stopping: Stopping) -> torch.Tensor | None:
-        """Train to an update; return the losses [updates, T] on the host."""
+    def _train(self, updates: Sequence[range], stopping: Stopping) -> torch.Tensor | None:
+        """Train each trial by these updates; return the losses [updates, T] on the host, a trial's at the beginning."""
         start = perf_counter()
         feed = self.step.feed
         blocks = [feed.losses[:0]]
-        while self.done < until:
-            block = min(feed.updates, until - self.done)
-            feed.load(self.done, self.done + block)
-            if not self.repeated.run(block, stopping):
+        most = max(map(len, updates))
+        for first in range(0, most, feed.updates):
+            count = min(feed.updates, most - first)
+            feed.load([own[first : first + count] for own in updates])
+            if not self.repeated.run(count, stopping):
                 return None
-            blocks.append(feed.losses[:block].clone())
-            self.done += block
+            blocks.append(feed.losses[:count].clone())
         losses = torch.cat(blocks).cpu()  # waits for the device
         self.seconds += (perf_counter() - start) / len(self.specs)
         return losses

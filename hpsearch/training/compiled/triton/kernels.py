@@ -54,7 +54,7 @@ class Rows(NamedTuple):
 
 
 class Trials(NamedTuple):
-    """What the trials are: `integers` [T, 11], `numbers` [T, 11], `layers` [T, L, 5]; `tables` has the columns."""
+    """What the trials are: `integers` [T, 9], `numbers` [T, 11], `layers` [T, L, 5]; `tables` has the columns."""
 
     integers: Any
     numbers: Any
@@ -62,13 +62,10 @@ class Trials(NamedTuple):
 
 
 class Feed(NamedTuple):
-    """What changes from update to update, as tables of K updates: `position` [2] is the row of the next one, and its number.
-
-    `steps` [K, T, 3] of `schedules.step_table`; row numbers `batches` [K, O, B] in each of O orders; `losses` [K, T] to write, of which
-    `shares` [T, tiles] are the tiles' shares.
-    """
+    """What changes from update to update, as the tables of `feed.Feed`; `shares` [T, tiles] are the tiles' shares of the losses."""
 
     position: Any
+    trials: Any
     steps: Any
     batches: Any
     losses: Any
@@ -76,14 +73,26 @@ class Feed(NamedTuple):
 
 
 @compiled
+def resting(feed: tl.tuple, trial: tl.tensor) -> tl.tensor:
+    """Whether a trial has made its updates of the block; no trial, -1, has."""
+    return tl.load(feed.position) >= tl.load(feed.trials + 4 * trial + 1, mask=trial >= 0, other=0)
+
+
+@compiled
 def chosen_rows(
-    feed: tl.tuple, integers: tl.tensor, first_row: tl.tensor, n: tl.tensor, mask: tl.tensor, training: tl.constexpr
+    feed: tl.tuple,
+    trial: tl.tensor,
+    batch_size: tl.tensor,
+    first_row: tl.tensor,
+    n: tl.tensor,
+    mask: tl.tensor,
+    training: tl.constexpr,
 ) -> tl.tensor:
     """Return the numbers of rows `first_row` + n of a trial's batch; without a batch, or of one that is not drawn, those numbers."""
     rows = (first_row + n).to(tl.int64)
     if training:
-        orders = tl.load(integers + 8)
-        batch = (tl.load(feed.position) * orders + tl.load(integers + 7)) * tl.load(integers + 9)
+        order, orders = tl.load(feed.trials + 4 * trial + 2), tl.load(feed.trials + 4 * trial + 3)
+        batch = (tl.load(feed.position) * orders + order) * batch_size
         drawn = tl.load(feed.batches + batch + rows, mask=mask & (orders > 0), other=0)
         rows = tl.where(orders > 0, drawn, rows)
     return rows
@@ -124,17 +133,22 @@ def forward(
     depth: tl.constexpr,
     precision: tl.constexpr,
 ) -> None:
-    """Compute a tile of a layer's values, and in `training` of its slopes; `work` [tiles, 3] has trial, layer, first unit.
+    """Compute a tile of a layer's values, and in `training` of its slopes; `work` [tiles, 3] has trial (-1: none), layer, first unit.
 
     `count` rows are computed, the first of which is row `first_row` of the batch; the scratch has room for `room` of them.
     """
     tile_at = work + 3 * tl.program_id(0)
     trial, layer, start = tl.load(tile_at), tl.load(tile_at + 1).to(tl.int32), tl.load(tile_at + 2)
-    integers, numbers = trials.integers + 11 * trial, trials.numbers + 11 * trial
+    if training:
+        if resting(feed, trial):
+            return
+    elif trial < 0:
+        return
+    integers, numbers = trials.integers + 9 * trial, trials.numbers + 11 * trial
     a, b, at, below, here = layer_of(trials.layers + tl.load(integers + 6), layer)
     n = tl.program_id(1) * row_tile + tl.arange(0, row_tile)
     unit = (start + tl.arange(0, side)).to(tl.int32)
-    chosen = chosen_rows(feed, integers, first_row, n, n < count, training)
+    chosen = chosen_rows(feed, trial, tl.load(integers + 7), first_row, n, n < count, training)
     source, row = source_of(rows, scratch, layer, below, room, chosen, n)
     bias = tl.load(state.weights + at + a * b + unit, mask=unit < b, other=0.0)
     value = tl.zeros([row_tile, side], bias.dtype) + bias[None, :]
@@ -150,7 +164,8 @@ def forward(
         value, slope = activate(tl.load(integers + 1), value)
         if training:
             seed, threshold = tl.load(integers + 3).to(tl.uint32), tl.load(integers + 2).to(tl.uint32)
-            noise = hashed(tl.load(feed.position + 1).to(tl.uint32) ^ seed)
+            update_number = tl.load(feed.trials + 4 * trial) + tl.load(feed.position)
+            noise = hashed(update_number.to(tl.uint32) ^ seed)
             key = hashed(tl.add(noise, layer.to(tl.uint32), sanitize_overflow=False))
             kept = keep(key, first_row + n, unit, threshold, tl.load(numbers + 8))
             tl.store(scratch.slopes + to, slope * kept, mask=mask)
@@ -175,12 +190,14 @@ def loss(
 ) -> None:
     """Compute the losses of some rows of a trial, and their gradients by the outputs."""
     trial = tl.program_id(0)
-    integers, numbers = trials.integers + 11 * trial, trials.numbers + 11 * trial
+    if resting(feed, trial):
+        return
+    integers, numbers = trials.integers + 9 * trial, trials.numbers + 11 * trial
     share, smoothing = tl.load(numbers + 9), tl.load(numbers + 10)
     last = tl.load(integers).to(tl.int32) - 1
     _, outputs, _, _, here = layer_of(trials.layers + tl.load(integers + 6), last)
     n = tl.program_id(1) * loss_rows + tl.arange(0, loss_rows)
-    chosen = chosen_rows(feed, integers, first_row, n, n < count, True)
+    chosen = chosen_rows(feed, trial, tl.load(integers + 7), first_row, n, n < count, True)
     unit = tl.arange(0, output_tile)
     to, mask = tile(n, unit, count, outputs)
     to = here * room + to
@@ -207,6 +224,8 @@ def loss(
 def total_loss(feed: tl.tuple, tiles: tl.tensor) -> None:
     """Add the shares of a trial's tiles to the update's loss."""
     trial, trials = tl.program_id(0), tl.num_programs(0)
+    if resting(feed, trial):
+        return
     total = tl.load(feed.shares + trial * tiles)
     for index in range(1, tiles):
         total += tl.load(feed.shares + trial * tiles + index)
@@ -219,6 +238,7 @@ def backward(
     state: tl.tuple,
     scratch: tl.tuple,
     trials: tl.tuple,
+    feed: tl.tuple,
     count: tl.tensor,
     room: tl.tensor,
     row_tile: tl.constexpr,
@@ -229,7 +249,9 @@ def backward(
     """Compute a tile of the gradients by the sums below a layer; `work` [tiles, 3] has trial, layer, first input."""
     tile_at = work + 3 * tl.program_id(0)
     trial, layer, start = tl.load(tile_at), tl.load(tile_at + 1).to(tl.int32), tl.load(tile_at + 2)
-    integers = trials.integers + 11 * trial
+    if resting(feed, trial):
+        return
+    integers = trials.integers + 9 * trial
     a, b, at, below, here = layer_of(trials.layers + tl.load(integers + 6), layer)
     n = tl.program_id(1) * row_tile + tl.arange(0, row_tile)
     i = (start + tl.arange(0, side)).to(tl.int32)
@@ -270,7 +292,9 @@ def learn(
     tile_at = work + 4 * tl.program_id(0)
     trial, layer = tl.load(tile_at), tl.load(tile_at + 1).to(tl.int32)
     first_input, first_unit = tl.load(tile_at + 2), tl.load(tile_at + 3)
-    integers, numbers = trials.integers + 11 * trial, trials.numbers + 11 * trial
+    if resting(feed, trial):
+        return
+    integers, numbers = trials.integers + 9 * trial, trials.numbers + 11 * trial
     a, b, at, below, here = layer_of(trials.layers + tl.load(integers + 6), layer)
     i = (first_input + tl.arange(0, side)).to(tl.int32)
     unit = (first_unit + tl.arange(0, side)).to(tl.int32)
@@ -285,7 +309,7 @@ def learn(
         bias_gradient = tl.load(state.gradient + at + bias_to, mask=bias_mask & begun, other=0.0)
     for row_start in range(0, count, depth):
         n = row_start + tl.arange(0, depth)
-        chosen = chosen_rows(feed, integers, first_row, n, n < count, True)
+        chosen = chosen_rows(feed, trial, tl.load(integers + 7), first_row, n, n < count, True)
         source, row = source_of(rows, scratch, layer, below, room, chosen, n)
         known = (n[:, None] < count) & (i[None, :] < a)
         inputs = tl.load(source + row[:, None] * a + i[None, :], mask=known, other=0.0)
@@ -297,8 +321,8 @@ def learn(
         tl.debug_barrier()
         tl.store(state.gradient + at + to, gradient, mask=mask)
         tl.store(state.gradient + at + bias_to, bias_gradient, mask=bias_mask)
-    if first_row + count == tl.load(integers + 9):
-        steps = feed.steps + 3 * (tl.load(feed.position) * tl.load(integers + 10) + trial)
+    if first_row + count == tl.load(integers + 7):
+        steps = feed.steps + 3 * (tl.load(feed.position) * tl.load(integers + 8) + trial)
         rule = read_rule(numbers, steps, tl.load(integers + 4) > 0, tl.load(integers + 5) > 0)
         update(state, at, to, mask, weight, gradient, rule)
         update(state, at, bias_to, bias_mask, bias, bias_gradient, rule)

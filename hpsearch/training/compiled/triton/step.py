@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import torch
@@ -9,7 +10,8 @@ import torch
 from hpsearch.data.dataset import Data, Rows
 from hpsearch.training.compiled import losses
 from hpsearch.training.compiled.triton import kernels, tables
-from hpsearch.training.feed import Feed
+from hpsearch.training.devices import free_bytes
+from hpsearch.training.feed import Feed, upload
 from hpsearch.trial import TrialSpec
 
 SIDE = 32  # inputs and units of a tile of weights
@@ -21,6 +23,7 @@ CPU_BYTES = 2**28  # for them on a CPU
 TERMS = 1024  # of a tile's sums at a time, of all rows: more of them a row where there are few rows
 STAGES = 2
 WARPS = 4  # of 32 threads in a block
+SPARE = 1 / 2  # of a step's room more than its first trials need
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def rows_of_a_part(units: int, batch_size: int, like: torch.Tensor) -> int:
     """Return how many rows of a batch are computed at a time: all, or a multiple of all tiles that memory holds the values of."""
     free = CPU_BYTES / MEMORY_SHARE
     if like.is_cuda:
-        free, _ = torch.cuda.mem_get_info(like.device)
+        free = free_bytes(like.device)
     bytes_of_a_row = 3 * units * like.element_size()
     fitting = int(free * MEMORY_SHARE / bytes_of_a_row)
     if fitting >= batch_size:
@@ -61,52 +64,109 @@ def rows_of_a_part(units: int, batch_size: int, like: torch.Tensor) -> int:
     return max(ROWS[1], fitting // ROWS[1] * ROWS[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much a step can hold: trials, numbers of their weights, units, tiles of each launch."""
+
+    trials: int
+    numbers: int
+    units: int
+    tiles: tuple[int, ...]
+
+    @classmethod
+    def of(cls, specs: Sequence[TrialSpec], work: tables.Work) -> "Room":
+        """Return what trials need."""
+        numbers = tables.weight_parts(specs)[-1].stop
+        return cls(len(specs), numbers, tables.units_of(specs), tuple(map(len, work.launches)))
+
+    def with_spare(self) -> "Room":
+        """Return room for some more trials like these; one that is alone gets none, since memory may hold no other."""
+        if self.trials == 1:
+            return self
+        tiles = tuple(map(_with_spare, self.tiles))
+        return Room(_with_spare(self.trials), _with_spare(self.numbers), _with_spare(self.units), tiles)
+
+    def holds(self, other: "Room") -> bool:
+        """Whether there is room for what needs another one."""
+        here = (self.trials, self.numbers, self.units, *self.tiles)
+        there = (other.trials, other.numbers, other.units, *other.tiles)
+        return all(a >= b for a, b in zip(here, there, strict=True))
+
+
+def _with_spare(size: int) -> int:
+    return ceil(size * (1 + SPARE))
+
+
 class Step:
-    """An update of trials of one batch size and the same evaluations; calling it trains all of them once."""
+    """An update of trials of one batch size and the same evaluations; calling it trains all of them once.
+
+    There is room for some more of them, and `use` changes in place which they are: a recording of the step is one of all of them.
+    """
 
     def __init__(self, specs: Sequence[TrialSpec], data: Data, state: Sequence[torch.Tensor], precision: str) -> None:
         like = data.training.inputs
-        units = tables.units_of(specs)
-        self.size = len(specs)
-        self.batch = specs[0].batch_size
-        self.part = rows_of_a_part(units, self.batch, like)
-        self.tiles = Tiles.of(specs[0], like.dtype)
-        self.feed = Feed(specs, data.training)
         self.like = like
-        self.work = tables.work(specs, SIDE).to(like.device)
+        self.batch = specs[0].batch_size
+        self.layers = tables.deepest(specs)
+        self.room = Room.of(specs, tables.work(specs, SIDE, self.layers)).with_spare()
+        self.work = tables.no_work(self.layers, self.room.tiles, like.device)
+        self.part = rows_of_a_part(self.room.units, self.batch, like)
+        self.tiles = Tiles.of(specs[0], like.dtype)
+        self.feed = Feed(specs, data.training, self.room.trials)
         self.loss_tiles = -(-self.batch // self.tiles.loss_rows)
-        gradient = like.new_zeros(len(state[0]) if self.part < self.batch else 1)
-        weights, first, second = state
+        gradient = like.new_zeros(self.room.numbers if self.part < self.batch else 1)
+        weights, first, second = (like.new_zeros(self.room.numbers) for _ in state)
         self.state = kernels.State(weights, first, second, gradient)
-        self.scratch = _scratch(self.part * units, like)
+        self.scratch = _scratch(self.part * self.room.units, like)
         self.rows = _rows(data.training, data.row_weights)
         self.weighted = data.row_weights is not None
         self.validation = _rows(data.validation, None)
         self.task = losses.CODES[data.task.name]
-        share = 1 / self.batch
+        self.share = 1 / self.batch  # of a loss in the update's
         if self.task != losses.MULTICLASS:
-            share /= data.outputs
+            self.share /= data.outputs
         self.trials = kernels.Trials(
-            tables.integers(specs, len(data.training)).to(like.device),
-            tables.numbers(specs, share).to(like.dtype).to(like.device),
-            tables.layers(specs).to(like.device),
+            like.new_zeros(self.room.trials, 9, dtype=torch.long),
+            like.new_zeros(self.room.trials, 11),
+            like.new_zeros(self.room.trials, self.layers, 5, dtype=torch.long),
         )
-        shares = like.new_zeros(self.size, self.loss_tiles)
+        shares = like.new_zeros(self.room.trials, self.loss_tiles)
         feed = self.feed
-        self.changing = kernels.Feed(feed.position, feed.steps, feed.batches, feed.losses, shares)
+        self.changing = kernels.Feed(feed.position, feed.trials, feed.steps, feed.batches, feed.losses, shares)
         self.common = {
             "side": SIDE,
             "precision": PRODUCTS[precision],
             "num_warps": WARPS,
             "num_stages": STAGES,
         }
+        self.use(specs, state)
+
+    def holds(self, specs: Sequence[TrialSpec]) -> bool:
+        """Whether there is room for these trials."""
+        if tables.deepest(specs) > self.layers:
+            return False
+        return self.room.holds(Room.of(specs, tables.work(specs, SIDE, self.layers)))
+
+    def use(self, specs: Sequence[TrialSpec], state: Sequence[torch.Tensor]) -> None:
+        """Train these trials from now on, for which there is room, from a state: weights and moments [P]."""
+        self.feed.specs = specs
+        for own, numbers in zip(self.state[:3], state, strict=True):
+            own[: len(numbers)].copy_(numbers)
+        work = tables.work(specs, SIDE, self.layers)
+        for table, tiles in zip(self.work.launches, work.launches, strict=True):
+            table.fill_(tables.NO_TRIAL)
+            upload(tiles, table[: len(tiles)])
+        count = len(specs)
+        upload(tables.integers(specs, self.room.trials, self.layers), self.trials.integers[:count])
+        upload(tables.numbers(specs, self.share), self.trials.numbers[:count])
+        upload(tables.layers(specs, self.layers), self.trials.layers[:count])
 
     def __call__(self) -> None:
         """Train every trial by one update."""
         with torch.cuda.device(self.like.get_device()):  # -1, the CPU, changes nothing
             for first_row in range(0, self.batch, self.part):
                 self._part(first_row, min(self.part, self.batch - first_row))
-            kernels.total_loss[(self.size,)](self.changing, self.loss_tiles)
+            kernels.total_loss[(self.room.trials,)](self.changing, self.loss_tiles)
         self.feed.end()
 
     def _part(self, first_row: int, count: int) -> None:
@@ -114,7 +174,7 @@ class Step:
         part = (first_row, count, self.part)
         row_tiles = -(-count // self.tiles.rows)
         self._forward(self.scratch, self.rows, part, training=True)
-        kernels.loss[self.size, -(-count // self.tiles.loss_rows)](
+        kernels.loss[self.room.trials, -(-count // self.tiles.loss_rows)](
             self.scratch,
             self.rows,
             self.trials,
@@ -132,6 +192,7 @@ class Step:
                 self.state,
                 self.scratch,
                 self.trials,
+                self.changing,
                 count,
                 self.part,
                 row_tile=self.tiles.rows,
@@ -172,7 +233,7 @@ class Step:
     def outputs(self, specs: Sequence[TrialSpec]) -> torch.Tensor:
         """Return the outputs [T, rows, K] of the trials for the validation rows, without dropout."""
         rows = len(self.validation.inputs)
-        outputs = self.like.new_empty(self.size, rows, specs[0].dense_architecture.outputs)
+        outputs = self.like.new_empty(len(specs), rows, specs[0].dense_architecture.outputs)
         room = min(rows, EVALUATED)
         values = self.like.new_empty(room * tables.units_of(specs))
         scratch = kernels.Scratch(values, values, values)

@@ -6,8 +6,12 @@ numbers of all trials, T trials, L layers of the deepest, a and b inputs and uni
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, pairwise
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from hpsearch.training import draws
@@ -15,6 +19,9 @@ from hpsearch.training.compiled.activations import CODES
 from hpsearch.training.compiled.group import layers_of
 from hpsearch.training.optimizers import coefficient_row, make_rule
 from hpsearch.trial import TrialSpec
+
+Integers = npt.NDArray[np.integer[Any]]
+NO_TRIAL = -1  # of a tile that is not there
 
 
 def weight_parts(specs: Sequence[TrialSpec]) -> list[slice]:
@@ -28,20 +35,13 @@ def units_of(specs: Sequence[TrialSpec]) -> int:
     return sum(sum(spec.dense_architecture.sizes[1:]) for spec in specs)
 
 
-def order_seeds(specs: Sequence[TrialSpec]) -> list[int]:
-    """Return the orders of batches that trials have, each once."""
-    return list(dict.fromkeys(spec.order_seed for spec in specs))
+def integers(specs: Sequence[TrialSpec], room: int, layers: int) -> torch.Tensor:
+    """Return a row of integers for each trial [T, 9], where there is `room` for so many trials, of so many `layers`.
 
-
-def integers(specs: Sequence[TrialSpec], rows_of_data: int) -> torch.Tensor:
-    """Return a row of integers for each trial [T, 11].
-
-    Layers, activation, dropout's threshold and seed, if there is a first and a second moment, where its layers begin in `layers`; its order
-    of batches, how many orders there are (0: batches are not drawn), the batch size; T.
+    Layers, activation, dropout's threshold and seed, if there is a first and a second moment, where its layers begin in `layers`, the batch
+    size, the room.
     """
     rows: list[tuple[int, ...]] = []
-    layers_of_a_trial = _deepest(specs)
-    orders = order_seeds(specs)
     for trial, spec in enumerate(specs):
         network = spec.dense_architecture
         rule = make_rule(spec)
@@ -52,11 +52,9 @@ def integers(specs: Sequence[TrialSpec], rows_of_data: int) -> torch.Tensor:
             draws.noise_seed(spec.order_seed),
             rule.first,
             rule.second,
-            5 * layers_of_a_trial * trial,
-            orders.index(spec.order_seed),
-            len(orders) if spec.batch_size < rows_of_data else 0,
+            5 * layers * trial,
             spec.batch_size,
-            len(specs),
+            room,
         )
         rows.append(row)
     return torch.tensor(rows, dtype=torch.int64)
@@ -71,12 +69,14 @@ def numbers(specs: Sequence[TrialSpec], share: float) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def layers(specs: Sequence[TrialSpec]) -> torch.Tensor:
+def layers(specs: Sequence[TrialSpec], most: int) -> torch.Tensor:
     """Return inputs, units, where weights begin, units before the inputs' and before the units' own [T, L, 5]; zeros below its depth.
+
+    L is `most`, no less than the deepest trial has.
 
     The inputs of a first layer are the data's.
     """
-    table = torch.zeros(len(specs), _deepest(specs), 5, dtype=torch.int64)
+    table = torch.zeros(len(specs), most, 5, dtype=torch.int64)
     weights = below = here = 0
     for trial, spec in enumerate(specs):
         for layer, (a, b) in enumerate(pairwise(spec.dense_architecture.sizes)):
@@ -87,7 +87,8 @@ def layers(specs: Sequence[TrialSpec]) -> torch.Tensor:
     return table
 
 
-def _deepest(specs: Sequence[TrialSpec]) -> int:
+def deepest(specs: Sequence[TrialSpec]) -> int:
+    """Return the layers of the deepest trial."""
     return max(len(spec.dense_architecture.sizes) - 1 for spec in specs)
 
 
@@ -99,27 +100,50 @@ class Work:
     backward: list[torch.Tensor]
     learn: torch.Tensor
 
-    def to(self, device: torch.device) -> "Work":
-        """Return the tables on a device."""
-        forward = [table.to(device) for table in self.forward]
-        return Work(forward, [table.to(device) for table in self.backward], self.learn.to(device))
+    @property
+    def launches(self) -> list[torch.Tensor]:
+        """The tables of all launches."""
+        return [*self.forward, *self.backward, self.learn]
 
 
-def work(specs: Sequence[TrialSpec], side: int) -> Work:
-    """Return the tiles of trials, `side` inputs and units each; the last of a layer have fewer."""
-    forward: list[list[tuple[int, ...]]] = [[] for _ in range(_deepest(specs))]
-    backward: list[list[tuple[int, ...]]] = [[] for _ in range(_deepest(specs))]
-    learn: list[tuple[int, ...]] = []
-    for trial, spec in enumerate(specs):
-        for layer, (a, b) in enumerate(pairwise(spec.dense_architecture.sizes)):
-            forward[layer] += [(trial, layer, unit) for unit in range(0, b, side)]
-            backward[layer] += [(trial, layer, first) for first in range(0, a, side)]
-            learn += [(trial, layer, first, unit) for first in range(0, a, side) for unit in range(0, b, side)]
+def work(specs: Sequence[TrialSpec], side: int, layers: int) -> Work:
+    """Return the tiles of trials, `side` inputs and units each; the last of a layer have fewer. There are launches for so many layers."""
+    shapes = [spec.dense_architecture.sizes for spec in specs]
     return Work(
-        forward=[torch.tensor(tiles) for tiles in forward],
-        backward=[torch.tensor(tiles) for tiles in backward[1:]],
-        learn=torch.tensor(learn),
+        forward=[_of_trials([_starts(sizes, layer, side, 1) for sizes in shapes]) for layer in range(layers)],
+        backward=[_of_trials([_starts(sizes, layer, side, 0) for sizes in shapes]) for layer in range(1, layers)],
+        learn=_of_trials([_matrix_tiles(sizes, side) for sizes in shapes]),
     )
+
+
+def no_work(layers: int, sizes: Sequence[int], device: torch.device) -> Work:
+    """Return tables for so many tiles of each launch, in the order of `Work.launches`, in which there are none yet."""
+    launches = [torch.full((size, 3), NO_TRIAL, device=device) for size in sizes[:-1]]
+    return Work(launches[:layers], launches[layers:], torch.full((sizes[-1], 4), NO_TRIAL, device=device))
+
+
+def _of_trials(tiles: Sequence[Integers]) -> torch.Tensor:
+    """Return the tiles of all trials [tiles, C + 1], which begin with the trial, of those of each [tiles, C]."""
+    trials = np.repeat(np.arange(len(tiles)), [len(own) for own in tiles])
+    return torch.from_numpy(np.column_stack([trials, np.concatenate(tiles)]))
+
+
+@lru_cache(maxsize=4096)
+def _starts(sizes: tuple[int, ...], layer: int, side: int, end: int) -> Integers:
+    """Return layer and first input (`end` 0) or first unit (1) of a layer's tiles [tiles, 2]; none below a network's depth."""
+    if layer >= len(sizes) - 1:
+        return np.empty((0, 2), dtype=np.int64)
+    starts = np.arange(0, sizes[layer + end], side)
+    return np.column_stack([np.full(len(starts), layer), starts])
+
+
+@lru_cache(maxsize=1024)
+def _matrix_tiles(sizes: tuple[int, ...], side: int) -> Integers:
+    """Return layer, first input and first unit of the tiles of all weights of a network [tiles, 3]."""
+    tiles: list[tuple[int, int, int]] = []
+    for layer, (a, b) in enumerate(pairwise(sizes)):
+        tiles += [(layer, first, unit) for first in range(0, a, side) for unit in range(0, b, side)]
+    return np.array(tiles)
 
 
 def initial(specs: Sequence[TrialSpec], like: torch.Tensor) -> list[torch.Tensor]:
@@ -132,6 +156,6 @@ def initial(specs: Sequence[TrialSpec], like: torch.Tensor) -> list[torch.Tensor
 
 
 def packed(state: Sequence[torch.Tensor], specs: Sequence[TrialSpec], staying: Sequence[int]) -> list[torch.Tensor]:
-    """Return the state of the trials that stay."""
+    """Return the state [P] of the trials that stay; there may be room for more in the present one."""
     parts = [weight_parts(specs)[trial] for trial in staying]
-    return [torch.cat([numbers[part] for part in parts]) for numbers in state]
+    return [torch.cat([numbers[:0], *(numbers[part] for part in parts)]) for numbers in state]
