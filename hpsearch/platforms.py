@@ -1,4 +1,4 @@
-"""What operating systems have in different ways, or not at all: signals, the memory of a process, whether a process runs.
+"""What operating systems have in different ways, or not at all: signals, clocks, the memory of a process, whether a process runs.
 
 `resource`, SIGHUP and masks of signals are POSIX's; /proc is Linux's. Nothing here is imported or named before it is known to be there.
 """
@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +38,13 @@ def signal_main_thread(number: int) -> None:
         signal.pthread_kill(main, number)
     else:
         signal.raise_signal(number)
+
+
+def steady_time() -> float:
+    """Return seconds of a clock that nobody sets, and that goes on while the machine sleeps where the system has such a one."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 def peak_memory() -> int | None:

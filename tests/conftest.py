@@ -17,6 +17,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="repeat the mutants of tests/system/fuzz that a run printed the seed of",
     )
+    parser.addoption("--fuzz-cases", type=int, metavar="N", help="so many mutants of each kind in tests/system/fuzz")
+    parser.addoption(
+        "--minutes", type=float, default=3.0, help="how long a --long test kills processes at random (default: 3)"
+    )
 
 
 @pytest.fixture(autouse=True)

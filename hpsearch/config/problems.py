@@ -159,7 +159,7 @@ def _space_conflicts(config: StudyConfig, compare: CompareSection) -> Iterator[s
     optimizers = [str(name) for name in config.space.domain("optimizer").points()]
     for name in compare.space:
         if name not in optimizers:
-            yield f"compare.space.{name}: the comparison has no such optimizer. {suggestion(name, optimizers)}"
+            yield f"compare.space.{shortened(name)}: the comparison has no such optimizer. {suggestion(name, optimizers)}"
 
 
 def lines_of(error: ValidationError) -> list[str]:
@@ -199,7 +199,7 @@ def _line_of(detail: ErrorDetails) -> str:
         inner = _inner(schema, part)
         if inner is None:
             break
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+        path += f"[{part}]" if isinstance(part, int) else f".{shortened(part)}"
         schema = inner
     return f"{path} is {shown(detail['input'])}; expected {_expected(schema)}"
 

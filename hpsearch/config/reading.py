@@ -14,7 +14,7 @@ from hpsearch.config.problems import conflicts, error_of, escaped, is_folder, li
 from hpsearch.config.sections import UNITS, MinimaConfig, StudyConfig
 from hpsearch.data.loaders.datasets import DATASETS
 from hpsearch.data.options import COLUMN_SETTING
-from hpsearch.errors import UserError, shown, suggestion
+from hpsearch.errors import UserError, shortened, shown, suggestion
 from hpsearch.space import HYPERPARAMETERS, SearchSpace
 from hpsearch.space.hyperparameters import as_number
 from hpsearch.space.reading import narrowed, read_space
@@ -219,7 +219,7 @@ def parse(path: Path) -> dict[str, Any]:
         size = path.stat().st_size
         if size > LARGEST_FILE:
             raise UserError(f"{path}: {size:,} bytes are too many for a study's file. Is this the right file?")
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"), parse_float=as_number)
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"), parse_float=as_number)
     except UserError:  # a ValueError too, which the last but one would wrap
         raise
     except tomllib.TOMLDecodeError as error:
@@ -388,16 +388,17 @@ def _put(raw: Raw, key: str, value: Any) -> str:
     if parts[0] == "space" and len(parts) > 1 and parts[1] not in HYPERPARAMETERS:
         sections = [section for section in StudyConfig.model_fields if section != "space"]
         hint = suggestion(key.split(".", maxsplit=1)[0], [*HYPERPARAMETERS, *sections])
-        raise UserError(f"--set {escaped(key)}: unknown key. {hint}")
+        raise UserError(f"--set {shortened(escaped(key))}: unknown key. {hint}")
     table: Any = raw
     for depth, name in enumerate(parts[:-1], start=1):
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
-            path = ".".join(parts[:depth])
+            path = shortened(escaped(".".join(parts[:depth])))
             is_number = name in HYPERPARAMETERS and HYPERPARAMETERS[name].kind is not str
             example = "'{ low = ..., high = ... }'" if is_number else "VALUE"
             raise UserError(
-                f"--set {key}: {path} is {shown(table)} in the study, not a table. Set it whole: --set {path}={example}."
+                f"--set {shortened(escaped(key))}: {path} is {shown(table)} in the study, not a table. "
+                f"Set it whole: --set {path}={example}."
             )
     table[parts[-1]] = value
     return ".".join(parts)

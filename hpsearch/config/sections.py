@@ -147,8 +147,11 @@ class DataSection(Section):
     @field_validator("columns", mode="before")
     @classmethod
     def _names_with_dots(cls, raw: Any) -> Any:
-        """Take `columns.Sepal.Length`, which TOML reads as tables in each other, for the column Sepal.Length."""
-        return dict(_flat(raw)) if isinstance(raw, dict) else raw
+        """Take `columns.Sepal.Length`, which TOML reads as tables in each other, for the column Sepal.Length, unless that is there too."""
+        if not isinstance(raw, dict):
+            return raw
+        named = list(_flat(raw))
+        return dict(named) if len(dict(named)) == len(named) else raw
 
 
 class TrainingSection(Section):

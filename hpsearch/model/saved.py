@@ -20,11 +20,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from hpsearch.data.memory import check_memory
 from hpsearch.data.plain_values import numbers, table, texts, whole
 from hpsearch.data.target_form import TargetForm
 from hpsearch.data.tasks import TASKS
 from hpsearch.data.transform import TRANSFORMS, check_preprocessing, check_scale
-from hpsearch.errors import StorageError, UserError, shown
+from hpsearch.errors import HpsearchError, StorageError, UserError, shown
 from hpsearch.files import write_file
 from hpsearch.model.combination import Combination
 from hpsearch.model.models import CLASS_KINDS, Member, Model, single_member
@@ -69,7 +70,7 @@ def _holds(folder: Path, name: str, described: Mapping[str, Any], weights: bytes
     try:
         known = _parsed(path, _content(path))
         same = _content(folder / f"{name}.safetensors") == weights and with_checksum(known) == known
-    except StorageError:
+    except HpsearchError:
         return False
     return same and _undated(known) == _undated(described)
 
@@ -86,7 +87,7 @@ def load_model(folder: Path, name: str = "best", build: Build | None = None) -> 
     """Return a saved model; `build` makes its networks where they are of the user's own, whose code no file holds.
 
     Raises:
-        UserError: its networks are of the user's own, and there is no `build`.
+        UserError: its networks are of the user's own, and there is no `build`; or they do not fit into memory.
         StorageError: a file is missing, damaged, of another format, or does not fit the other one.
     """
     path = folder / f"{name}.json"
@@ -165,8 +166,10 @@ def _plain(value: Any) -> Any:
 
 def _content(path: Path) -> bytes:
     try:
-        if path.suffix == ".json" and path.stat().st_size > LONGEST_JSON:
+        size = path.stat().st_size
+        if path.suffix == ".json" and size > LONGEST_JSON:
             raise StorageError(f"{path}: larger than any model's description. Copy both files again.")
+        check_memory(2 * size, str(path), "Take a machine with more memory.")  # the file, and the weights in it
         return path.read_bytes()
     except OSError as error:
         raise StorageError(

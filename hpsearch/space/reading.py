@@ -131,7 +131,7 @@ def _table_problems(name: str, row: Hyperparameter, table: Mapping[str, Any]) ->
     known = _known_keys(name, row, table)
     unknown = [key for key in table if key not in known]
     for key in unknown:
-        yield f".{key}: unknown key. {suggestion(key, known)}"
+        yield f".{shortened(key)}: unknown key. {suggestion(key, known)}"
     for key in ("log", "per_layer"):
         if key in table and not isinstance(table[key], bool):
             yield f".{key} is {shown(table[key])}; expected true or false"

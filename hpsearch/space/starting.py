@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hpsearch.errors import shown, suggestion
+from hpsearch.errors import shortened, shown, suggestion
 from hpsearch.space import OWN_RATE, SearchSpace, row_of
 from hpsearch.space.hyperparameters import COEFFICIENTS, HYPERPARAMETERS
 from hpsearch.training.optimizers import OPTIMIZERS
@@ -55,9 +55,9 @@ def _problems_alone(key: str, value: Any) -> Iterator[str]:
     """Yield what is wrong with a setting in any space."""
     row = HYPERPARAMETERS.get(row_of(key))
     if row is None:
-        yield f".{key}: unknown key. {suggestion(key, HYPERPARAMETERS)}"
+        yield f".{shortened(key)}: unknown key. {suggestion(key, HYPERPARAMETERS)}"
     elif problem := row.problem(value):
-        yield f".{key} {problem}"
+        yield f".{shortened(key)} {problem}"
 
 
 def _problems_inside(space: SearchSpace, values: Mapping[str, Any]) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _problems_inside(space: SearchSpace, values: Mapping[str, Any]) -> Iterator[
             yield f".{key} is {shown(values[key])}; the space has {domain}. {_how_to_widen(space, name)}"
     for key, value in values.items():
         if key not in used and not _is_default(key, value, str(trial["optimizer"])):
-            yield f".{key}: {_reason_of_absence(space, key, trial)}"
+            yield f".{shortened(key)}: {_reason_of_absence(space, key, trial)}"
 
 
 def _how_to_widen(space: SearchSpace, name: str) -> str:

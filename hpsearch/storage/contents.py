@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from hpsearch.errors import StorageError, UserError, damaged, listed, masked
-from hpsearch.storage.optuna_internals import schema_versions, table_columns, table_names
+from hpsearch.storage.optuna_internals import check_json_size, schema_versions, table_columns, table_names
 
 VERSION = "alembic_version"  # a table that other programs have too, MLflow for one
 ESSENTIAL = {"studies": {"study_id", "study_name"}, "trials": {"trial_id", "study_id", "state"}}
@@ -32,7 +32,8 @@ def check_contents(
         read_only: whether nothing will be written into it.
 
     Raises:
-        UserError: it is another program's, or of another version of Optuna, or would change what is written into it.
+        UserError: it is another program's, or of another version of Optuna, or would change what is written into it, or there is not
+            memory enough for what its studies say.
         StorageError: a table of Optuna's, or a column of one, is missing.
     """
     engine = create_engine(engine_url, poolclass=NullPool, connect_args=connect_args)
@@ -49,6 +50,9 @@ def check_contents(
             _check_complete(connection, names, own, file)
             if not read_only:
                 _check_triggers(connection, url)
+        if "study_user_attributes" in own:
+            query = text("SELECT SUM(LENGTH(value_json)) FROM study_user_attributes")
+            check_json_size(int(connection.execute(query).scalar() or 0), f"what the studies in {masked(url)} say")
 
 
 def _is_foreign(connection: Connection, names: Set[str], own: Set[str], file: Path | None) -> bool:

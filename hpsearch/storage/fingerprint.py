@@ -16,7 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from hpsearch.data.options import COLUMN_SETTING, column_setting
-from hpsearch.errors import UserError, damaged, listed, shown
+from hpsearch.errors import UserError, damaged, listed, shortened, shown
 from hpsearch.storage.attributes import (
     PREFIX,
     SCHEMA,
@@ -188,7 +188,7 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _told(keys: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    return "; ".join(f"{key} was {_value(old.get(key))}, now {_value(new.get(key))}" for key in keys)
+    return "; ".join(f"{shortened(key)} was {_value(old.get(key))}, now {_value(new.get(key))}" for key in keys)
 
 
 def _value(value: Any) -> str:

@@ -7,7 +7,7 @@ holder die the first wins, all agree on who that is, and nobody needs a lock (a 
 
 A holder on this machine that is no longer alive is replaced at once. The end of one on another machine cannot be noticed from here:
 its writer counts a `beat` up every `BEAT` seconds, and one whose count stands still for `TIMEOUT` seconds, on the waiting process's own
-clock, is gone. No two machines' clocks are compared.
+clock, is gone; so is one that was stopped for as long, on whichever machine. No two machines' clocks are compared.
 """
 
 import os
@@ -26,7 +26,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import CompletedElsewhere, StorageError, UserError
-from hpsearch.platforms import is_running
+from hpsearch.platforms import is_running, steady_time
 from hpsearch.storage.attributes import CHECKSUM, read_table, with_checksum
 from hpsearch.storage.failures import StorageRetry, is_transient
 from hpsearch.storage.fingerprint import Fingerprint
@@ -132,7 +132,7 @@ class HeldLease:
         self.tickets = tickets
         self.ticket = ticket
         self.beats = ticket.beats
-        self.renewed = _now()
+        self.renewed = steady_time()
 
     def renew(self) -> None:
         """Show that this process lives, if the last time is `BEAT` seconds ago.
@@ -140,17 +140,26 @@ class HeldLease:
         Raises:
             StorageError: another process took the lease over, as it may where this one was suspended for long.
         """
-        if _now() - self.renewed < BEAT:
+        if steady_time() - self.renewed < BEAT:
             return
         self.beat(self.beats + 1)
         self.beats += 1
-        self.renewed = _now()
+        self.renewed = steady_time()
 
     def beat(self, beats: int) -> None:
         """Write a sign of life.
 
         Raises:
             StorageError: the lease is another process's by now.
+        """
+        self.check()
+        self.storage.set_trial_user_attr(self.ticket.id, "beats", beats)
+
+    def check(self) -> None:
+        """Refuse to go on where the lease is another process's by now.
+
+        Raises:
+            StorageError: it is.
         """
         try:
             last = current(self.storage, self.tickets)
@@ -161,7 +170,6 @@ class HeldLease:
             raise StorageError(
                 f"another process took this study over{by}. This one ends; the results so far are stored."
             )
-        self.storage.set_trial_user_attr(self.ticket.id, "beats", beats)
 
     def release(self) -> None:
         """Give the lease back, if it is still this ticket's: the tickets go, which happens at once or not at all.
@@ -344,10 +352,3 @@ def _start_time(pid: object) -> str:
     if not fields and not Path("/proc/self").exists():
         return "running" if is_running(pid) else ""
     return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
-
-
-def _now() -> float:
-    """Return seconds that go on while the machine sleeps."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()

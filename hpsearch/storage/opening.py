@@ -31,7 +31,7 @@ from optuna.storages.journal import (
 from hpsearch.errors import UserError
 from hpsearch.storage.databases import CONNECT_TIMEOUT, open_database, open_sqlite
 from hpsearch.storage.failures import reading_errors, storage_errors
-from hpsearch.storage.optuna_internals import journal_backend, quiet_optuna, redis_backend
+from hpsearch.storage.optuna_internals import check_json_size, journal_backend, quiet_optuna, redis_backend
 from hpsearch.storage.urls import GRPC, JOURNAL, REDIS, absolute_hint, check_url, local_file, proxy_address
 
 ANSWER_TIMEOUT = 30  # seconds that a Redis server has to answer
@@ -54,6 +54,8 @@ def open_storage(url: str, *, read_only: bool = False) -> BaseStorage:
         if url.startswith(GRPC):
             return _proxy(url)
         if file is not None and url.startswith(JOURNAL):
+            if file.exists():
+                check_json_size(file.stat().st_size, f"the journal {file}")
             return JournalStorage(FileJournal(file))
         if url.startswith(REDIS):
             return _redis(url)

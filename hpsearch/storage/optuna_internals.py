@@ -26,12 +26,14 @@ from optuna.storages.journal import BaseJournalBackend, JournalRedisBackend, Jou
 from optuna.study import StudyDirection
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
+from hpsearch.data.memory import check_memory
 from hpsearch.errors import StorageError, UserError, damaged
 from hpsearch.trial import Direction
 
 _NORMAL: Any = _truncnorm  # TPE's normal distribution: a module, in which a function is replaced
 _NORMAL_LOCK = threading.RLock()
 LIBRARY = "optuna"  # whose loggers all have names that begin so
+PARSED = 6  # bytes of memory that a character of JSON takes with what is made of it: 4 of a learning curve, more of many small values
 BATCH = 1000  # trials that are read at once, so that a study's writer never waits long
 SPECIAL_NUMBERS = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan")}  # by Optuna's names for them
 
@@ -266,9 +268,11 @@ def read_trials(storage: BaseStorage, study_id: int, key: str | None) -> list[Tr
 
     Raises:
         StorageError: what is stored is no study's, or a trial or a value is missing.
+        UserError: there is not memory enough for them.
     """
     rows: list[TrialRow] = []
     if isinstance(storage, RDBStorage):
+        _check_size(storage, study_id, key)
         last = -1
         while batch := _read_batch(storage, study_id, key, last):
             rows += batch.values()
@@ -282,6 +286,37 @@ def read_trials(storage: BaseStorage, study_id: int, key: str | None) -> list[Tr
         if not _has_values(row, objectives):
             raise damaged(f"trial {row.number} has not one value of each objective")
     return rows
+
+
+def check_json_size(characters: int, what: str) -> None:
+    """Refuse `what` where so many characters of JSON do not fit into memory once they are parsed.
+
+    Raises:
+        UserError: they do not.
+    """
+    check_memory(
+        PARSED * characters, what, "Take a machine with more memory, or a study of its own for what is not hpsearch's."
+    )
+
+
+def _check_size(storage: RDBStorage, study_id: int, key: str | None) -> None:
+    """Refuse trials that do not fit into memory, before any of them is read."""
+    from optuna.storages._rdb import models
+    from sqlalchemy import func, select
+
+    def characters(table: Any, text: Any, *conditions: Any) -> int:
+        """Return how long the texts of a column are in all, of the study's trials."""
+        query = select(func.sum(func.length(text))).join(
+            models.TrialModel, models.TrialModel.trial_id == table.trial_id
+        )
+        return int(connection.execute(query.where(models.TrialModel.study_id == study_id, *conditions)).scalar() or 0)
+
+    attribute = models.TrialUserAttributeModel
+    param = models.TrialParamModel
+    wanted = [] if key is None else [attribute.key == key]
+    with storage.engine.connect() as connection:
+        total = characters(attribute, attribute.value_json, *wanted) + characters(param, param.distribution_json)
+    check_json_size(total, "the study's trials")
 
 
 def _has_values(row: TrialRow, objectives: Sequence[int]) -> bool:

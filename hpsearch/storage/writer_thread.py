@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from optuna.storages import BaseStorage
 
+from hpsearch.errors import HpsearchError
 from hpsearch.storage import lease
 from hpsearch.storage.failures import StorageRetry, storage_errors
 from hpsearch.storage.lease import HeldLease
@@ -95,7 +96,12 @@ class WriterThread:
         def write() -> None:
             if self.lease is not None:
                 self.lease.renew()
-            task()
+            try:
+                task()
+            except HpsearchError:
+                if self.lease is not None:
+                    self.lease.check()  # stopped just before this write, and what is there is the next holder's
+                raise
 
         self.call(write)
 

@@ -11,6 +11,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.errors import StorageError
+from hpsearch.platforms import steady_time
 from hpsearch.storage.attributes import (
     CHECKSUM,
     PREFIX,
@@ -81,6 +82,7 @@ class StudyWriter:
         self.study_id = study_id
         self.curve_length = curve_length
         self.complete = False
+        self._clock_zero = datetime.now().timestamp() - steady_time()  # a clock that is set later moves no trial
         self._ids: dict[int, int] = {}  # a trial's number → the storage's id
         self._params: dict[int, Mapping[str, Any]] = {}  # of the running trials, by number
         self._checksums: dict[int, Any] = {}  # of the trials that have ended, by number
@@ -169,7 +171,7 @@ class StudyWriter:
     def begin(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
         """Write a trial as running."""
         trial = create_trial(state=TrialState.RUNNING, params=dict(params), distributions=dict(distributions))
-        trial.datetime_start = datetime.now()
+        trial.datetime_start = datetime.fromtimestamp(self._clock_zero + steady_time())
         self._params[number] = trial.params
         self.thread.submit(lambda: self._begin(number, trial))
 

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from hpsearch.data import Data, from_arrays
 from hpsearch.data.options import TaskOptions
 from hpsearch.data.target_form import TargetForm
-from hpsearch.errors import StorageError
+from hpsearch.errors import StorageError, UserError
 from hpsearch.model import Member, Model, load_model, model_of, predict, save_model
 from hpsearch.model.combination import ALONE, Combination
 from hpsearch.model.intervals import HeldOutErrors
@@ -320,6 +320,15 @@ def test_a_file_that_is_no_safetensors_is_refused(content: bytes, tmp_path: Path
     damaged(tmp_path, {"sha256": sha256(content).hexdigest()})
     (tmp_path / "best.safetensors").write_bytes(content)
     assert "no model of hpsearch's" in refused(tmp_path)
+
+
+def test_weights_that_do_not_fit_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that would take more memory than is free are refused in a line before they are read."""
+    damaged(tmp_path, {})
+    size = (tmp_path / "best.safetensors").stat().st_size
+    monkeypatch.setattr("hpsearch.data.memory.available", lambda: size)
+    with pytest.raises(UserError, match=r"best\.\w+ would need about .* of memory, .* are free\."):
+        load_model(tmp_path)
 
 
 def test_weights_of_nobody_are_refused(tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState
 
 from hpsearch.errors import StorageError
+from hpsearch.platforms import steady_time
 from hpsearch.storage import lease
 from hpsearch.storage.failures import StorageRetry
 from hpsearch.storage.lease import HeldLease, HolderMonitor, wait_for_lease
 from hpsearch.storage.opening import close_storage, open_storage
 from hpsearch.storage.writing import StudyWriter
 from tests.support.servers import postgres
-from tests.support.stored import DEPTH, FINGERPRINT
+from tests.support.stored import DEPTH, FINGERPRINT, run_of
 
 PROCESSES = multiprocessing.get_context("fork")
 
@@ -234,12 +235,27 @@ def test_a_writer_that_slept_writes_nothing_more(monkeypatch: pytest.MonkeyPatch
     slept.flush()
     other = StudyWriter.open(url, FINGERPRINT, take_over=True)
     other.previous_trials()
-    now = lease._now()
-    monkeypatch.setattr(lease, "_now", lambda: now + 1000)
+    now = steady_time()
+    monkeypatch.setattr(lease, "steady_time", lambda: now + 1000)
     slept.begin(1, {"depth": 2}, DEPTH)
     with pytest.raises(StorageError, match="another process took this study over"):
         slept.close()
     assert [trial.params["depth"] for trial in other.storage.get_all_trials(other.study_id)] == [1]
+    other.close()
+
+
+def test_a_writer_that_was_stopped_just_before_a_write(tmp_path: Path) -> None:
+    """One whose lease was taken between its last look and its write is told so, not that the next holder is another program."""
+    url = f"sqlite:///{tmp_path}/study.db"
+    slept = StudyWriter.open(url, FINGERPRINT)
+    other = StudyWriter.open(url, FINGERPRINT, take_over=True)
+    other.begin(0, {"depth": 1}, DEPTH)
+    other.finish(run_of(0), 0.75, {1: 0.5}, seconds=1.5)
+    other.flush()
+    slept.begin(0, {"depth": 1}, DEPTH)  # within `BEAT` seconds of the last look
+    with pytest.raises(StorageError, match="another process took this study over"):
+        slept.close()
+    assert [trial.state for trial in other.storage.get_all_trials(other.study_id)] == [TrialState.COMPLETE]
     other.close()
 
 

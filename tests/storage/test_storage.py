@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,30 @@ def test_damaged_file_is_told_and_left_alone(url: str, tmp_path: Path) -> None:
     assert file.read_bytes() == bytes(content)
 
 
+@pytest.mark.parametrize(
+    ("form", "free", "what"),
+    [
+        ("sqlite", 2_000, "what the studies in sqlite:///.* say"),
+        ("sqlite", 4_000, "the study's trials"),
+        ("journal", 2_000, "the journal .*"),
+    ],
+)
+def test_a_study_that_does_not_fit_into_memory(
+    form: str, free: int, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A storage that would take more memory than is free is refused in a line before it is read, by a report and by a run."""
+    url = f"{form}:///{tmp_path}/study.db"
+    written(url)
+    content = (tmp_path / "study.db").read_bytes()
+    monkeypatch.setattr("hpsearch.data.memory.available", lambda: free)
+    expected = rf"{what} would need about \d+\.\d MB of memory, 0\.0 MB are free\. Take a machine with more"
+    with pytest.raises(UserError, match=expected):
+        read_study(url)
+    with pytest.raises(UserError, match=expected):
+        StudyWriter.open(url, FINGERPRINT)
+    assert (tmp_path / "study.db").read_bytes() == content
+
+
 def test_write_that_fails_reaches_the_caller(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed write is raised at the next call, as a storage error, and nothing is written after it."""
     writer = StudyWriter.open(url, FINGERPRINT)
@@ -365,3 +390,15 @@ def test_torn_journal_goes_on(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-9])
     StudyWriter.open(url, FINGERPRINT).close()
     assert len(read_study(url).trials) == 4
+
+
+def test_a_file_that_another_process_keeps_locked(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SQLite file that a stopped process keeps locked is waited for, then told in a line, by a report and by a run."""
+    written(url)
+    monkeypatch.setattr("hpsearch.storage.databases.LOCK_TIMEOUT", 0.1)
+    with closing(sqlite3.connect(tmp_path / "study.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StorageError, match=r"database is locked\. Check that it can be reached and written"):
+            read_study(url)
+        with pytest.raises(StorageError, match=r"database is locked\. Check that it can be reached and written"):
+            StudyWriter.open(url, FINGERPRINT)

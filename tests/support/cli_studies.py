@@ -29,6 +29,22 @@ trials = {TRIALS}
 trials = 2
 seeds = 2
 """
+COMPARISON = """
+[data]
+name = "iris"
+[space]
+depth = 1
+width = 8
+learning_rate = { low = 0.01, high = 1.0, log = true }
+[training]
+epochs = 6
+[compare]
+batch_sizes = [1, 16, "full"]
+trials = 3
+seeds = 2
+measured = 1
+target = 0.6
+"""
 LONG_STUDY = STUDY.replace("epochs = 4", "epochs = 3000\nevaluations = 100")  # some seconds of training
 
 
@@ -43,6 +59,7 @@ class CliStudy:
         name: str = "flowers",
         storage: str | None = None,
         devices: str = "--device=cpu",
+        verb: str = "run",
     ) -> None:
         self.name = name
         self.reports = folder / "out"
@@ -50,7 +67,7 @@ class CliStudy:
         self.url = storage or sqlite_url(self.folder / "study.db")
         file = folder / "flowers.toml"
         file.write_text(text)
-        self.command = ["run", str(file), "--reports", str(self.reports), devices, *options]
+        self.command = [verb, str(file), "--reports", str(self.reports), devices, *options]
         if name != "flowers":
             self.command += ["--name", name]
         if storage:

@@ -1,8 +1,9 @@
 """The command line in processes of their own, without the seconds of its imports: forked from one that has imported everything.
 
-`python tests/support/forked.py` reads a line of JSON for each run: its arguments and a file. It forks a process that runs the
-command line and prints into that file, and one that waits for the end. The process's id is written to FILE.id, its exit status to
-FILE.status. The forked process is as real as another: it can be killed, stopped, interrupted.
+`python tests/support/forked.py` reads a line of JSON for each run: its arguments, a file and preparations. It forks a process that
+runs the command line and prints into that file, and one that waits for the end. The process's id is written to FILE.id, its exit status
+to FILE.status. The forked process is as real as another: it can be killed, stopped, interrupted. Preparations are the names of functions
+of `prepared` that the process calls first.
 """
 
 import importlib
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +61,15 @@ class ForkedCommand:
         with suppress(ProcessLookupError):
             os.kill(self.process, number)
 
+    def stop(self) -> None:
+        """Stop it, unless it has ended, until SIGCONT; wait until every thread stands."""
+        self.send(signal.SIGSTOP)
+        wait_until(lambda: set(self._states()) <= set("TZ"))
+
+    def _states(self) -> list[str]:
+        files = Path(f"/proc/{self.process}/task").glob("*/stat")
+        return [file.read_text().rpartition(")")[2].split()[0] for file in files]
+
     def wait(self, seconds: float = 60) -> int:
         """Wait for the end and return the exit status; kill the process and fail when it takes longer."""
         try:
@@ -96,11 +106,11 @@ class ForkServer:
         self.process.kill()
         self.process.communicate()
 
-    def start(self, *arguments: str) -> ForkedCommand:
-        """Start a run, beside those that still run."""
+    def start(self, *arguments: str, prepare: Sequence[str] = ()) -> ForkedCommand:
+        """Start a run, beside those that still run, after these preparations."""
         assert self.process.stdin is not None
         file = self.folder / f"output-{len(self.commands)}"
-        self.process.stdin.write(json.dumps([arguments, str(file)]) + "\n")
+        self.process.stdin.write(json.dumps([arguments, str(file), list(prepare)]) + "\n")
         self.process.stdin.flush()
         self.commands.append(ForkedCommand(file))
         return self.commands[-1]
@@ -121,7 +131,7 @@ def preload() -> None:
         importlib.import_module(name)
 
 
-def run_command(arguments: list[str], file: Path) -> None:
+def run_command(arguments: list[str], file: Path, prepare: Sequence[str]) -> None:
     """Run the command line, print into a file, and end this process."""
     os.setsid()
     output = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -132,7 +142,10 @@ def run_command(arguments: list[str], file: Path) -> None:
     status = 1
     try:
         from hpsearch.cli import main
+        from tests.support import prepared
 
+        for name in prepare:
+            getattr(prepared, name)()
         status = main(arguments)
     except BaseException:  # printed as Python itself would
         traceback.print_exc()
@@ -148,12 +161,12 @@ def write_number(file: Path, number: int) -> None:
     part.replace(file)
 
 
-def supervise(arguments: list[str], file: Path) -> None:
+def supervise(arguments: list[str], file: Path, prepare: Sequence[str]) -> None:
     """Fork the run, write its id and, when it has ended, its exit status; end this process."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
-        run_command(arguments, file)
+        run_command(arguments, file, prepare)
     write_number(file.with_suffix(".id"), child)
     _, status = os.waitpid(child, 0)
     write_number(file.with_suffix(".status"), os.waitstatus_to_exitcode(status))
@@ -168,9 +181,9 @@ def serve() -> None:
     preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for supervisors
     for line in sys.stdin:
-        arguments, file = json.loads(line)
+        arguments, file, prepare = json.loads(line)
         if os.fork() == 0:
-            supervise(arguments, Path(file))
+            supervise(arguments, Path(file), prepare)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,11 @@ from hpsearch.data.columns.table import Table
 from hpsearch.data.transform import width
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+SIGNS = (
+    (r"^([+-]) +", r"\1"),
+    (r"^([^-+()].*?) ?-$", r"-\1"),
+    (r"^\( *([^-+()].*?) *\)$", r"-\1"),
+)  # as people write them
 MINUS = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2019": "'"})
 
 
@@ -60,6 +65,8 @@ def number_of(text: str, decimal: str = ".", thousands: str = "") -> float | Non
     text = "".join(
         letter for letter in text.translate(MINUS) if unicodedata.category(letter) != "Cf"
     ).strip()  # marks that do not show
+    for pattern, form in SIGNS:
+        text = re.sub(pattern, form, text)
     if thousands:
         text = text.replace(thousands.translate(MINUS), "")
     if decimal != "." and "." in text:

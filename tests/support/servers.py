@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 PATHS = [os.environ.get("PATH", ""), *map(str, Path("/usr/lib/postgresql").glob("*/bin")), "/usr/sbin"]
 GRPC = """
 import sys, warnings
@@ -177,3 +179,17 @@ def grpc() -> Iterator[Server]:
         command = [sys.executable, "-c", GRPC, f"sqlite:///{folder}/study.db", str(port)]
         with running(Server(f"grpc://127.0.0.1:{port}", command, lambda: answers(port))) as started:
             yield started
+
+
+SERVERS = {"PostgreSQL": postgres, "Redis": redis, "gRPC": grpc}
+DRIVERS = {"PostgreSQL": "psycopg", "Redis": "redis", "gRPC": "grpc"}
+
+
+@contextmanager
+def installed(kind: str) -> Iterator[Server]:
+    """Run a server of a kind; skip the test where it or its driver is not installed."""
+    pytest.importorskip(DRIVERS[kind])
+    with SERVERS[kind]() as server:
+        if server is None:
+            pytest.skip(f"{kind} is not installed")
+        yield server

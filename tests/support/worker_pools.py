@@ -1,12 +1,14 @@
-"""A worker pool of threads, and engines that die, for the tests of workers."""
+"""A worker pool of threads, engines that die, and a run's workers as processes, for the tests of workers."""
 
 import os
 import pickle
+import random
 import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -21,7 +23,10 @@ from hpsearch.training.progress import Weights
 from hpsearch.training.workers.messages import Commands, Event, Lost, Ready
 from hpsearch.training.workers.worker import RemoteSource
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec
+from tests.support.forked import ForkedCommand
 from tests.support.small import small_spec
+
+WORKER_READY = ": room for"  # in the line of a worker that is ready (-v)
 
 Message = TypeVar("Message")
 
@@ -182,6 +187,22 @@ def children(pid: int) -> set[int]:
             continue
     own = {child for child, parent in parents.items() if parent == pid}
     return own | {grandchild for child in own for grandchild in children(child)}
+
+
+def workers(command: ForkedCommand) -> list[int]:
+    """Return the processes of a run's workers."""
+    pids = sorted(children(command.process))
+    return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def kill_worker(command: ForkedCommand, draws: random.Random) -> float:
+    """Kill a worker and return the seconds until a new one is ready, or until the study is done."""
+    began = time.monotonic()
+    before = command.output.count(WORKER_READY)
+    os.kill(draws.choice(workers(command)), signal.SIGKILL)
+    with suppress(AssertionError):  # the study was done before
+        command.wait_for_output(WORKER_READY, before + 1)
+    return time.monotonic() - began
 
 
 class PoisonedEngine:

@@ -1,5 +1,6 @@
 """What several tests of the whole need."""
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,14 @@ def uninterrupted(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) 
         began = time.monotonic()
         assert server.start(*study.command).wait(300) == 0
     return Uninterrupted(comparable(study.record().trials), time.monotonic() - began, study)
+
+
+@pytest.fixture
+def memory_folder() -> Iterator[Path]:
+    """Return a folder in memory where there is such a one: a disk is waited for, not computed."""
+    memory = Path("/dev/shm")  # noqa: S108
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

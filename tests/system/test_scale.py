@@ -1,13 +1,17 @@
 """Large studies: the work grows with the trials and no faster, counted in calls, which no busy machine changes; seconds with --long."""
 
+import os
+import re
 import resource
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from time import process_time
+from time import monotonic, process_time
 from typing import Any
 
 import optuna
@@ -241,6 +245,51 @@ def test_a_large_report_in_time_and_memory(trials: int, only_long: None, tmp_pat
     assert seconds < seconds_limit
     assert after.ru_maxrss < gigabytes_limit * 2**20
     assert (tmp_path / "big" / "report.html").stat().st_size < PAGE_LIMIT
+
+
+def report_within(url: str, folder: Path, limit: float) -> tuple[int, str, float, float]:
+    """Report a study in a process that may have so many GB; return its status, its errors, its most memory in GB and its seconds."""
+    command = [sys.executable, "-m", "hpsearch", "report", url, "--study", "big", "--reports", str(folder)]
+    size = int(limit * 1e9)
+    began = monotonic()
+    with (folder / "errors").open("w+") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (size, size))
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        errors.seek(0)
+        return process.returncode, errors.read(), used.ru_maxrss / 2**20, monotonic() - began
+
+
+TWO_MILLION_CHARACTERS = """
+INSERT INTO trial_user_attributes (trial_id, key, value_json)
+SELECT trial_id, 'notes', '"' || hex(zeroblob(1000000)) || '"' FROM trials
+"""
+
+
+def test_a_study_of_two_gigabytes(only_long: None, tmp_path: Path) -> None:
+    """A SQLite file of 2 GB is reported in little memory where others wrote the most of it, else refused in a line that says why."""
+    url = write_study(tmp_path / "study.db", 1_000)
+    file = tmp_path / "study.db"
+    try:
+        with closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute(TWO_MILLION_CHARACTERS)  # to each trial
+        assert file.stat().st_size > 2e9
+        status, errors, memory, seconds = report_within(url, tmp_path, 8)
+        print(f"2 GB of notes: status {status}, {memory:.2f} GB, {seconds:.0f} s")
+        assert (status, errors) == (0, "")
+        assert memory < 1
+        with closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute("DELETE FROM study_user_attributes")  # it is another program's now, which shows its own
+        status, errors, memory, seconds = report_within(url, tmp_path, 8)
+        print(f"2 GB of attributes: status {status}, {memory:.2f} GB, {seconds:.0f} s: {errors}")
+        assert status == 2
+        assert re.fullmatch(
+            r"error: the study's trials would need about \d+\.\d GB of memory, .* are free\. .*\n", errors
+        )
+        assert memory < 1
+    finally:
+        file.unlink()
 
 
 def test_ten_thousand_trials_of_tpe_are_proposed_in_time(only_long: None) -> None:

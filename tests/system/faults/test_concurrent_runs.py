@@ -5,7 +5,6 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from hpsearch.storage import TrialRecord
 from tests.support.cli_studies import (
     STUDY,
+    TRIALS,
     CliStudy,
     Uninterrupted,
     assert_finished,
@@ -22,10 +22,9 @@ from tests.support.cli_studies import (
 )
 from tests.support.forked import ForkedCommand, ForkServer, wait_until
 from tests.support.servers import Server, postgres
-from tests.support.worker_pools import children
+from tests.support.worker_pools import WORKER_READY, kill_worker, workers
 
 WORKER_STUDY = STUDY.replace("epochs = 4", "epochs = 300\nevaluations = 50")
-WORKER_READY = ": room for"
 
 
 @pytest.mark.slow
@@ -87,12 +86,6 @@ def in_one_process(
     return comparable(study.record().trials)
 
 
-def workers(command: ForkedCommand) -> list[int]:
-    """Return the processes of a run's workers."""
-    pids = sorted(children(command.process))
-    return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
 def restart_storage(database: Server) -> None:
     """Stop a server for ten seconds."""
     database.stop()
@@ -106,16 +99,6 @@ def stop_worker(command: ForkedCommand, draws: random.Random) -> None:
     os.kill(worker, signal.SIGSTOP)
     time.sleep(draws.uniform(1, 5))
     os.kill(worker, signal.SIGCONT)
-
-
-def kill_worker(command: ForkedCommand, draws: random.Random) -> float:
-    """Kill a worker and return the seconds until a new one is ready, or until the study is done."""
-    began = time.monotonic()
-    before = command.output.count(WORKER_READY)
-    os.kill(draws.choice(workers(command)), signal.SIGKILL)
-    with suppress(AssertionError):  # the study was done before
-        command.wait_for_output(WORKER_READY, before + 1)
-    return time.monotonic() - began
 
 
 @pytest.mark.slow
@@ -156,3 +139,38 @@ def test_workers(
     print(
         f"workers {fault}: 5 studies as in one process; seconds to recover: {[round(s, 1) for s in sorted(recovery)]}"
     )
+
+
+@pytest.mark.parametrize("trials", [100, 1_000])
+def test_many_trials_with_workers_killed_at_random(
+    trials: int, server: ForkServer, memory_folder: Path, request: pytest.FixtureRequest, long: bool
+) -> None:
+    """Many trials on four processes, of which one is killed every few seconds for `--minutes`, are those of the unbroken study."""
+    if not long:
+        pytest.skip("takes minutes: --long")
+    text = STUDY.replace(f"trials = {TRIALS}", f'trials = {trials}\nsampler = "random"').replace(
+        "epochs = 4", "epochs = 10"
+    )
+    for name in ("unbroken", "killed"):
+        (memory_folder / name).mkdir()
+    unbroken = CliStudy(memory_folder / "unbroken", text, "--engine=reference")
+    assert server.start(*unbroken.command).wait(1800) == 0
+    wanted = comparable(unbroken.record().trials)
+    assert len(wanted) == trials
+    draws = random.Random(18)  # noqa: S311
+    devices = "--devices=cpu,cpu,cpu,cpu"
+    study = CliStudy(memory_folder / "killed", text, "--engine=reference", "-v", devices=devices)
+    command = server.start(*study.command)
+    command.wait_for_output(WORKER_READY, 4, 300)
+    end = time.monotonic() + 60 * request.config.getoption("--minutes")
+    kills = 0
+    while time.monotonic() < end and command.status is None:
+        if running := workers(command):
+            os.kill(draws.choice(running), signal.SIGKILL)
+            kills += 1
+        time.sleep(draws.uniform(1, 8))
+    status = command.wait(1800)
+    print(f"workers killed at random: {kills}, {command.output.count('is lost')} lost, {trials:,} trials")
+    assert (status, is_clean(command.output)) == (0, True), command.output
+    assert kills > 1
+    assert comparable(study.record().trials) == wanted

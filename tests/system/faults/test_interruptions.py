@@ -2,9 +2,11 @@
 
 import random
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from tests.support.cli_studies import (
     assert_unchanged,
     is_clean,
 )
-from tests.support.forked import ForkServer
+from tests.support.forked import ForkedCommand, ForkServer
 from tests.support.servers import postgres
 
 
@@ -123,7 +125,72 @@ def test_a_stopped_process_continues(server: ForkServer, uninterrupted: Uninterr
     study = CliStudy(tmp_path)
     command = server.start(*study.command)
     command.wait_for_output("trials/s")
-    command.send(signal.SIGSTOP)
+    command.stop()
     threading.Timer(1.5, lambda: command.send(signal.SIGCONT)).start()
     assert command.wait() == 0
     assert_finished(study, uninterrupted.trials)
+
+
+def stop_between_writes(study: CliStudy, command: ForkedCommand) -> None:
+    """Stop a run that has ended a trial; one that is stopped within a write keeps the database locked for everybody."""
+    study.wait_for_trials(1)
+    command.stop()
+    while is_locked(study.folder / "study.db"):
+        command.send(signal.SIGCONT)
+        time.sleep(0.005)
+        command.stop()
+
+
+def is_locked(file: Path) -> bool:
+    """Tell whether a process reads or writes a SQLite file just now."""
+    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            return True
+        connection.execute("ROLLBACK")
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", ["this machine", "another machine"])
+def test_a_process_that_is_stopped_longer_than_its_lease(
+    machine: str, server: ForkServer, uninterrupted: Uninterrupted, new_folder: Callable[[], Path], long: bool
+) -> None:
+    """One that is stopped for longer than its lease loses the study to one that joins, and once continued says so and writes nothing."""
+    study = CliStudy(new_folder())
+    lease = [] if long else ["short_lease"]
+    place = ["elsewhere"] if machine == "another machine" else []
+    stopped = server.start(*study.command, prepare=[*place, *lease])
+    stop_between_writes(study, stopped)
+    joined = server.start(*study.command, "--join", prepare=lease)
+    joined.wait_for_output("waiting: another process runs this study")
+    assert joined.wait(200) == 0, joined.output
+    assert_finished(study, uninterrupted.trials)
+    stopped.send(signal.SIGCONT)
+    assert stopped.wait() == 3, stopped.output
+    assert "error: another process took this study over" in stopped.output
+    assert is_clean(stopped.output + joined.output)
+    assert_finished(study, uninterrupted.trials)
+
+
+@pytest.mark.slow
+def test_a_clock_that_jumps(server: ForkServer, uninterrupted: Uninterrupted, new_folder: Callable[[], Path]) -> None:
+    """A clock that jumps by hours, days and years, forwards and backwards, changes no trial, no lease, and no time of the report."""
+    study = CliStudy(new_folder())
+    status = server.start(*study.command, prepare=["jumping_clock"]).wait()
+    assert status == 0
+    assert_finished(study, uninterrupted.trials)
+    trials = study.record().trials
+    begun = [trial.started or 0.0 for trial in trials]
+    assert begun == sorted(begun)
+    assert begun[-1] < 60
+    study = CliStudy(new_folder())
+    first = server.start(*study.command, prepare=["jumping_clock"])
+    stop_between_writes(study, first)
+    joined = server.start(*study.command, "--join", prepare=["jumping_clock"])
+    joined.wait_for_output("waiting: another process runs this study")
+    first.send(signal.SIGKILL)
+    assert joined.wait() == 0, joined.output
+    assert is_clean(joined.output), joined.output
+    assert_resumes(server, study, uninterrupted.trials)  # makes the page where the first run was killed at that

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.cli_studies import CliStudy, Uninterrupted, assert_resumes, comparable, is_clean
 from tests.support.forked import ForkServer
-from tests.support.servers import grpc, postgres, redis
+from tests.support.servers import installed
 
 
 def mount(*arguments: str) -> None:
@@ -83,11 +83,8 @@ def test_postgres_goes_away(
     pause: str, server: ForkServer, uninterrupted: Uninterrupted, new_folder: Callable[[], Path], long: bool
 ) -> None:
     """With PostgreSQL restarted, or stopped for 2 seconds (--long: ten), during a run the study ends as the uninterrupted one."""
-    pytest.importorskip("psycopg")
     draws = random.Random(5)  # noqa: S311
-    with postgres() as database:
-        if database is None:
-            pytest.skip("PostgreSQL is not installed")
+    with installed("PostgreSQL") as database:
         for attempt in range(5 if long else 1):
             study = CliStudy(new_folder(), storage=database.url, name=f"flowers-{attempt}")
             command = server.start(*study.command)
@@ -105,19 +102,13 @@ def test_postgres_goes_away(
             assert comparable(study.record().trials) == uninterrupted.trials
 
 
-SERVERS = {"Redis": redis, "gRPC": grpc}
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", ["Redis", "gRPC"])
 def test_a_server_goes_away(
     kind: str, server: ForkServer, uninterrupted: Uninterrupted, new_folder: Callable[[], Path], long: bool
 ) -> None:
     """With Redis or Optuna's gRPC proxy stopped for a second and started again during a run the study ends as the uninterrupted one."""
-    pytest.importorskip({"Redis": "redis", "gRPC": "grpc"}[kind])
-    with SERVERS[kind]() as storage:
-        if storage is None:
-            pytest.skip(f"{kind} is not installed")
+    with installed(kind) as storage:
         for attempt in range(5 if long else 1):
             study = CliStudy(new_folder(), storage=storage.url, name=f"flowers-{attempt}")
             command = server.start(*study.command)

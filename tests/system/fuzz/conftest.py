@@ -12,9 +12,7 @@ CASES, LONG = 200, 5_000
 @pytest.fixture
 def fuzz(request: pytest.FixtureRequest, long: bool) -> Fuzz:
     """Return a fuzz run of the ordinary or of the long form."""
-    given = request.config.getoption("--fuzz-seed")
-    if given is not None:
-        return Fuzz(int(given), LONG if long else CASES)
-    if long:
-        return Fuzz(random.SystemRandom().randrange(10**9), LONG)
-    return Fuzz(0, CASES)
+    seed = request.config.getoption("--fuzz-seed")
+    if seed is None:
+        seed = random.SystemRandom().randrange(10**9) if long else 0
+    return Fuzz(seed, request.config.getoption("--fuzz-cases") or (LONG if long else CASES))

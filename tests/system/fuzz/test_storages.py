@@ -4,8 +4,7 @@
 import json
 import random
 import sqlite3
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -104,23 +103,15 @@ def by_sqlite(file: Path) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Return a folder in memory where there is such a one: a disk is waited for, not computed."""
-    memory = Path("/dev/shm")  # noqa: S108
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        yield Path(folder)
-
-
-def test_mutated_studies(fuzz: Fuzz, sound: bytes, folder: Path) -> None:
+def test_mutated_studies(fuzz: Fuzz, sound: bytes, memory_folder: Path) -> None:
     """A SQLite study whose bytes or rows were changed is refused, or is read as it was written; reading changes no byte."""
-    file = folder / "study.db"
+    file = memory_folder / "study.db"
     file.write_bytes(sound)
     record = plain(read_study(sqlite_url(file), "s"))
     trials = reopened(file)
 
     def attempt(draw: random.Random) -> bool:
-        for left in folder.glob("study.db*"):
+        for left in memory_folder.glob("study.db*"):
             left.unlink()
         if draw.random() < 0.5:
             file.write_bytes(mutated(sound, draw, OF_BYTES))

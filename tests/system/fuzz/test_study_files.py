@@ -3,6 +3,7 @@
 import json
 import random
 import tomllib
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from hpsearch.config import STUDIES, read_comparison, read_config
-from hpsearch.config.sections import StudyConfig
+from hpsearch.config.sections import MinimaConfig, StudyConfig
 from hpsearch.space.hyperparameters import as_number
 from tests.support.fuzzing import Fuzz
 from tests.support.mutants import NOT_JSON, OF_TEXT, VALUES, mutated, mutated_values
@@ -126,13 +127,42 @@ def assert_says(settings: Any, given: Any, key: str) -> None:
         assert settings == given or settings == as_number(given), (key, settings, given)
 
 
+def left_out(notices: Sequence[str]) -> list[str]:
+    """Return the keys of a search's file that a comparison says that it left out."""
+    told = [notice for notice in notices if notice.startswith("left out, ")]
+    return [key for notice in told for key in notice.rpartition(": ")[2].split(", ")]
+
+
+def dotted(columns: Any) -> Any:
+    """Return the table of columns with the names that have dots, which TOML reads as tables in each other."""
+    if not isinstance(columns, dict):
+        return columns
+    names: dict[str, Any] = {}
+    for name, value in columns.items():
+        inner = dotted(value)
+        if isinstance(inner, dict) and inner:
+            names |= {f"{name}.{rest}": kind for rest, kind in inner.items()}
+        else:
+            names[name] = value
+    return names
+
+
 def read_alike(file: Path) -> bool:
     """Read a study's file, a search's or a comparison's, and compare it with what tomllib reads."""
     content = file.read_bytes()
     is_search = b"compare" not in content and b"minima" not in content
-    config = read_config(file) if is_search else read_comparison(str(file))[0]
+    notices: list[str] = []
+    if is_search:
+        config: StudyConfig | MinimaConfig = read_config(file)
+    else:
+        config, notices = read_comparison(str(file))
     plain = tomllib.loads(content.decode("utf-8-sig"))
     settings = config.settings()
+    for key in left_out(notices):
+        section, name = key.split(".")
+        del plain[section][name]
+    if "columns" in plain.get("data", {}):
+        plain["data"]["columns"] = dotted(plain["data"]["columns"])
     if isinstance(config, StudyConfig) and config.compare:
         plain.pop("confirm", None)
         plain.pop("search", None)  # a comparison decides the most of it
