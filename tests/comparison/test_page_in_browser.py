@@ -66,6 +66,9 @@ def test_folded_figures_are_drawn_when_they_are_opened(browser: Any, report: Pat
         drawn = "document.querySelectorAll('#figure-{} svg').length > 0"
         assert visit.page.evaluate(drawn.format("steps"))
         assert not visit.page.evaluate(drawn.format("sharpness"))
+        visit.page.locator("#verdicts details", has=visit.page.locator("a[href='#about-sharpness']")).first.locator(
+            "summary"
+        ).click()
         visit.page.locator("#verdicts a[href='#about-sharpness']").first.click()
         until(visit, drawn.format("sharpness"))
         assert visit.page.evaluate("document.getElementById('about-sharpness').closest('details').open")

@@ -13,6 +13,7 @@ import pytest
 from hpsearch.reporting import write_report
 from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.notebook import fragment
+from hpsearch.reporting.study_page import FIRST
 from hpsearch.reporting.tables import frames
 from hpsearch.searching.result import tenths_of
 from hpsearch.storage import StudyRecord
@@ -127,7 +128,7 @@ def test_nothing_overflows(browser: Any, report: Path, width: int, scheme: str) 
         wide = "[...document.querySelectorAll('.figure')].filter(f => f.scrollWidth > f.clientWidth).map(f => f.id)"
         assert visit.page.evaluate(wide) == []
         for details in visit.page.locator("details").all():
-            details.locator("summary").click()
+            details.locator(":scope > summary").click()
         assert visit.overflow() <= 0
         assert visit.complaints == []
 
@@ -377,7 +378,7 @@ def test_a_table_sorts_by_a_click_and_opens_to_all_trials(browser: Any, report: 
     """A heading is a button that sorts by value, either way, and says so; another one adds every trial, failed ones named."""
     with Visit(browser, report) as visit:
         rows = visit.page.locator("#leaderboard tbody tr")
-        assert rows.count() == 10
+        assert rows.count() == FIRST
         head = visit.page.locator("#leaderboard th", has_text="learning_rate")
         column = visit.page.evaluate("h => h.cellIndex", head.element_handle())
         for way in ("ascending", "descending"):
