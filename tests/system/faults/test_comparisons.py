@@ -109,7 +109,7 @@ def test_workers_killed(
         assert_as_unbroken(comparison, unbroken[0])
 
 
-@pytest.mark.parametrize("kind", ["PostgreSQL", "Redis"])
+@pytest.mark.parametrize("kind", ["PostgreSQL", "Redis", "gRPC"])
 def test_a_storage_server_goes_away(
     kind: str,
     server: ForkServer,
