@@ -110,7 +110,8 @@ def test_a_row_has_its_title_and_question(row: ComparisonFigure) -> None:
     korean = sentences("ko")
     for key in (key for key in english if key.startswith((f"figure.{row.name}.", "legend.", "reading.", "axis."))):
         assert set(re.findall(r"\{(\w+)\}", english[key])) == set(re.findall(r"\{(\w+)\}", korean[key])), key
-        assert english[key] != korean[key] or key == "reading.optimizer", key
+        has_words = re.search("[a-z]", re.sub(r"\{\w+\}", "", english[key]))
+        assert english[key] != korean[key] or not has_words or key == "reading.optimizer", key
 
 
 def test_thin_records_are_not_drawn() -> None:

@@ -204,7 +204,7 @@ def test_importance_says_why_it_is_unknown(record: StudyRecord) -> None:
         replace(t, params={**t.params, "same": 1, **({"rare": 2.0} if t.number < 4 else {})}) for t in record.trials
     )
     notes = {row.name: row.note for row in importances(replace(record, trials=rare), resamples=2)}
-    assert "only 4 trials with a value had it" in notes["rare"]
+    assert "not enough evidence: 4 trials with a value had it" in notes["rare"]
     assert notes["same"] == "never varied"
 
 
