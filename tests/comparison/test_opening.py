@@ -18,7 +18,7 @@ from hpsearch.comparison.analysis import bowl
 from hpsearch.comparison.analysis.standings import Standing, compared_sizes, leaders, standings
 from hpsearch.comparison.figures import OPENING
 from hpsearch.comparison.page import picture
-from hpsearch.comparison.page.slide import HEIGHT, WIDTH
+from hpsearch.comparison.page.slide import HEIGHT, WIDTH, slide
 from hpsearch.comparison.page.standings import ranked_table
 from hpsearch.locales import LANGUAGES, Texts
 from hpsearch.reporting.pieces import RankedTable
@@ -214,6 +214,33 @@ def test_without_kaleido_and_browser_the_picture_is_an_svg(folder: Path) -> None
     for element in wide:
         points = [tuple(map(float, point.split(","))) for point in (element.get("points") or "").split()]
         assert all(0 < x < WIDTH and 0 < y < HEIGHT for x, y in points)
+
+
+def test_on_a_slide_curves_stay_in_their_panels_and_texts_apart() -> None:
+    """Curves are cut off at their panels, ticks of plain numbers are round, numbers and names beside each other do not touch."""
+    figure = OPENING.draw(made(seeds=6), EN)
+    assert figure is not None
+    figure.update_yaxes(range=[-0.163, 0.858], tickvals=None, ticktext=None)
+    figure.update_xaxes(tickvals=[1, 2, 3, 10, 1000], ticktext=["1,000,000", "2,000,000", "3,000,000", "10", "1000"])
+    space = "{http://www.w3.org/2000/svg}"
+    root = ElementTree.fromstring(slide(figure, "Who?", ""))  # noqa: S314 - our own text
+    cut = {id(drawn) for group in root.iter(f"{space}g") for drawn in group if group.get("clip-path")}
+    curves = [
+        *root.iter(f"{space}polygon"),
+        *(e for e in root.iter(f"{space}polyline") if e.get("stroke-width") == "3.5"),
+    ]
+    assert len(curves) > 9
+    assert all(id(drawn) in cut for drawn in curves)
+    texts = list(root.iter(f"{space}text"))
+    ticks = [text.text for text in texts if text.get("text-anchor") == "end" and text.get("font-weight") == "400"]
+    assert ticks == ["0", "0.2", "0.4", "0.6", "0.8"] * 3
+    for anchor, size in (("middle", 9), ("end", 10)):
+        shares = {"middle": (0.5, 0.5), "end": (1.0, 0.0)}[anchor]
+        rows: dict[str, list[tuple[float, float]]] = {}
+        for text in (text for text in texts if text.get("text-anchor") == anchor):
+            x, width = float(text.get("x") or 0), size * len(text.text or "")
+            rows.setdefault(text.get("y") or "", []).append((x - shares[0] * width, x + shares[1] * width))
+        assert all(a[1] <= b[0] for row in rows.values() for a, b in pairwise(sorted(row)))
 
 
 def test_kaleido_makes_the_picture_where_it_works(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ RISEN = 1.1  # times its lowest: a loss that ends there rose again
 COLUMN = {"curves": "metric", "loss_curves": "validation_loss"}
 SYMBOLS = {"one": ("circle", "●"), "some": ("square", "■"), "full": ("diamond", "◆")}  # of a mark, in its label
 WIDTH = 300  # pixels of a panel, by which labels are placed
-LETTER = 7.2  # pixels of a label's letter
+LETTER = 9.5  # pixels of a label's letter and of the gap between labels, on a slide, whose letters are larger than the page's
 LINE = 16  # pixels of a label's height
 ROOM = 0.3  # of the curves' height, beyond their ends: for the labels
 
@@ -200,11 +200,15 @@ def _labels(
         symbol = SYMBOLS[regime_of(one.batch_size, record.rows)][1]
         text = f"{symbol} {short_name(one, record, texts)}"
         right = WIDTH * (log10(x[-1]) - low) / (high - low)
-        left = right - LETTER * len(text)
+        length = LETTER * (len(text) + 1)  # the symbol is wide
+        left = right - length
+        is_beside = right < length / 2  # the curve ends too near the panel's left edge for a name before its end
+        if is_beside:
+            left, right = right, right + length
         level = 0
         while any(level == other and left < end and start < right for other, start, end in taken):
             level += 1
-        taken.append((level, left, right))
+        taken.append((level, left - LETTER, right + LETTER))
         shift = 14 + LINE * level
         labels.append(
             {
@@ -215,7 +219,7 @@ def _labels(
                 "text": text,
                 "font": {"color": regime_color(one.batch_size, record.rows), "size": 13},
                 "showarrow": False,
-                "xanchor": "right" if left > 0 else "left",
+                "xanchor": "left" if is_beside else "right",
                 "yshift": -shift if below else shift,
             }
         )

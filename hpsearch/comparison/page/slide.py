@@ -6,7 +6,7 @@ It knows what `figures.curves` draws: panels in a row, lines, filled bands, mark
 import re
 from collections.abc import Iterator, Sequence
 from html import escape, unescape
-from math import log10
+from math import ceil, floor, log10
 from textwrap import wrap
 from typing import Any
 
@@ -21,11 +21,13 @@ HEIGHT = 720
 MARGIN = 48
 TITLE = 30  # pixels of the title's letters
 TEXT = 17
+DIGIT = 9  # pixels of an axis' digit
 LETTERS = 64  # of a line of the title
 WIDE_LETTERS = 40  # where it is in Hangul
 FIRST_WIDE = 0x1100  # of Unicode: Hangul and what follows
 GAP = 76  # pixels between panels, where the numbers of the vertical axis stand
 SCALE = 1.4  # of distances that the figure gives in pixels of the page
+FEWEST = 4  # steps between the ticks of a vertical axis
 DASHES = {"dot": "2 5"}
 
 
@@ -34,6 +36,7 @@ class _Panel:
 
     def __init__(self, layout: dict[str, Any], place: int, count: int, top: float) -> None:
         suffix = axis_suffix(place)
+        self.name = f"panel{place}"
         self.below = layout[f"xaxis{suffix}"]
         self.beside = layout[f"yaxis{suffix}"]
         width = (WIDTH - 2 * MARGIN - count * GAP) / count
@@ -69,6 +72,7 @@ def slide(figure: go.Figure, title: str, remark: str) -> str:
     parts = [_text(line, MARGIN, MARGIN + TITLE * (0.8 + 1.3 * i), TITLE, weight=700) for i, line in enumerate(lines)]
     for panel in panels:
         parts += _frame(panel)
+    parts += map(_clip, panels)
     for trace in plain["data"]:
         parts += _trace(panels[_place(trace.get("xaxis"))], trace)
     parts += [_note(panels[_place(note["xref"])], note) for note in layout.get("annotations", ())]
@@ -94,11 +98,15 @@ def _place(axis: str | None) -> int:
 def _frame(panel: _Panel) -> Iterator[str]:
     """Return the grid with its numbers, and the title of the horizontal axis."""
     low, high = panel.below["range"]
+    end = panel.left - GAP  # of the number before
     for value, text in zip(panel.below["tickvals"], panel.below["ticktext"], strict=True):
         if low <= log10(value) <= high:
             x = panel.x(value)
             yield _line([(x, panel.top), (x, panel.bottom)], LIGHT["grid"], 1)
-            yield _text(text, x, panel.bottom + 24, TEXT - 2, LIGHT["soft"], anchor="middle")
+            half = len(text) * DIGIT / 2
+            if x - half > end + DIGIT:
+                yield _text(text, x, panel.bottom + 24, TEXT - 2, LIGHT["soft"], anchor="middle")
+                end = x + half
     for value, text in _heights(panel):
         y = panel.y(value)
         yield _line([(panel.left, y), (panel.right, y)], LIGHT["grid"], 1)
@@ -108,12 +116,21 @@ def _frame(panel: _Panel) -> Iterator[str]:
 
 
 def _heights(panel: _Panel) -> list[tuple[float, str]]:
-    """Return the ticks of the vertical axis; plotly chooses those of plain numbers, which here are the ends and the middle."""
+    """Return the ticks of the vertical axis; plotly chooses those of plain numbers, which here are 1, 2 or 5 of a power of ten apart."""
     axis = panel.beside
     if "tickvals" in axis:
         return list(zip(axis["tickvals"], axis["ticktext"], strict=True))
     low, high = axis["range"]
-    return [(value, number(value, 3)) for value in (low, (low + high) / 2, high)]
+    power = 10 ** floor(log10((high - low) / FEWEST))
+    step = max(step for step in (power, 2 * power, 5 * power) if (high - low) / step >= FEWEST)
+    values = [step * place for place in range(ceil(low / step), floor(high / step) + 1)]
+    return [(value, number(value, 3)) for value in values]
+
+
+def _clip(panel: _Panel) -> str:
+    """Return what cuts curves off at the edges of their panel."""
+    size = f'width="{panel.right - panel.left:.1f}" height="{panel.bottom - panel.top:.1f}"'
+    return f'<clipPath id="{panel.name}"><rect x="{panel.left:.1f}" y="{panel.top:.1f}" {size}/></clipPath>'
 
 
 def _trace(panel: _Panel, trace: dict[str, Any]) -> Iterator[str]:
@@ -121,10 +138,12 @@ def _trace(panel: _Panel, trace: dict[str, Any]) -> Iterator[str]:
     if not points:
         return
     if trace.get("fill"):
-        yield f'<polygon points="{_points(points)}" fill="{trace["fillcolor"]}" fill-opacity="{trace["opacity"]}"/>'
+        look = f'fill="{trace["fillcolor"]}" fill-opacity="{trace["opacity"]}"'
+        yield f'<g clip-path="url(#{panel.name})"><polygon points="{_points(points)}" {look}/></g>'
     elif trace["mode"] == "lines":
         line = trace["line"]
-        yield _line(points, line["color"], SCALE * line["width"], DASHES.get(line.get("dash", ""), ""))
+        drawn = _line(points, line["color"], SCALE * line["width"], DASHES.get(line.get("dash", ""), ""))
+        yield f'<g clip-path="url(#{panel.name})">{drawn}</g>'
     else:
         yield from _marks(panel, trace, points)
 
