@@ -60,7 +60,8 @@ def call(options: argparse.Namespace) -> None:
                 run_study(study, engine, screen)
     except CompletedElsewhere as complete:
         screen.announce(str(complete))
-        return
+        if (folder / texts.page_name).is_file():
+            return  # the process that completed it wrote the page too, unless it was killed before
     except (Stopped, SearchFailed):
         with suppress(UserError):  # it was stopped before there was a study
             write_page(run_options.storage, config.study.name, folder, options.lang)

@@ -8,7 +8,7 @@ import pytest
 
 import hpsearch
 from hpsearch.cli import main
-from hpsearch.errors import UserError
+from hpsearch.errors import CompletedElsewhere, UserError
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.records import StudyRecord
 
@@ -200,6 +200,29 @@ def test_python_has_them_too(tmp_path: Path) -> None:
         hpsearch.search(inputs, targets, start=({"width": 5000},), **options)
     with pytest.raises(UserError, match=r"search\.start: no study 'nothing'"):
         hpsearch.search(inputs, targets, start="nothing", **options)
+
+
+def test_a_page_that_the_completing_process_did_not_write_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that joined a study finds it complete: it writes the page where there is none, and leaves one that is there."""
+    command = ["run", "iris", "--reports", str(tmp_path), "--device", "cpu", "--trials", "2"]
+    quick = ["--set", "confirm.trials=0", "--set", "data.folds=2", "--set", "training.epochs=2"]
+    assert main([*command, *quick]) == 0
+
+    def complete(*_: Any, **__: Any) -> None:
+        raise CompletedElsewhere("study 'iris' is complete (by another)")
+
+    monkeypatch.setattr("hpsearch.searching.opening.StudyWriter.open", complete)
+    page = tmp_path / "iris" / "report.html"
+    page.write_text("as it was")
+    assert main([*command, *quick, "--join"]) == 0
+    assert page.read_text() == "as it was"
+    page.unlink()
+    capsys.readouterr()
+    assert main([*command, *quick, "--join"]) == 0
+    assert "is complete (by another)" in capsys.readouterr().out
+    assert "Best trials" in page.read_text()
 
 
 def test_a_study_goes_on_as_it_began(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
