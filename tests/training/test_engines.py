@@ -97,7 +97,8 @@ def test_machine_code_of_older_sources_is_dropped(tmp_path: Path, monkeypatch: p
     (tmp_path / "small.py").write_text(source)
     (tmp_path / "part.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("numba.core.config.CACHE_DIR", "")  # of who runs the tests: the code lies beside its source here
+    # Of who runs the tests: the code lies beside its source here.
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", "")
     assert import_module("small").thrice(3) == 9
     index = next(tmp_path.rglob("*.nbi"))
     index.write_bytes(index.read_bytes()[:20] + b"no pickle")
