@@ -34,9 +34,15 @@ class UserError(HpsearchError, ValueError):
 
 
 class StorageError(HpsearchError):
-    """The storage cannot be reached, read or written."""
+    """The storage cannot be reached, read or written.
+
+    Its text is one line: what a damaged storage holds may have any characters, and stands in the reasons of other programs too.
+    """
 
     status = 3
+
+    def __init__(self, message: str) -> None:
+        super().__init__(escaped(message))
 
 
 def damaged(what: str) -> StorageError:
@@ -73,6 +79,11 @@ def shown(value: object, longest: int = LONGEST) -> str:
     except ValueError:  # Python refuses to write a whole number of more than 4,300 digits
         text = "a number of thousands of digits"
     return shortened(text, longest)
+
+
+def escaped(text: str) -> str:
+    """Return text whose control characters are escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection, StudyConfig
 from hpsearch.data.metrics import METRICS, OBJECTIVES
 from hpsearch.data.tasks import TASKS
-from hpsearch.errors import UserError, counted, shortened, shown, suggestion
+from hpsearch.errors import UserError, counted, escaped, shortened, shown, suggestion
 from hpsearch.space.starting import starting_parameters
 
 KEYS_OF_FILES = ("target", "separator", "header", "encoding")
@@ -39,11 +39,6 @@ def error_of(problems: Iterable[str], where: str, overridden: Sequence[str]) -> 
             place = "command line"
         lines.append(escaped(f"{place}: {problem.rstrip('.')}."))
     return UserError("\n".join(lines))
-
-
-def escaped(text: str) -> str:
-    """Return text whose control characters are escaped."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def is_folder(name: str) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpsearch.config.problems import conflicts, error_of, escaped, is_folder, lines_of
+from hpsearch.config.problems import conflicts, error_of, is_folder, lines_of
 from hpsearch.config.sections import UNITS, MinimaConfig, StudyConfig
 from hpsearch.data.loaders.datasets import DATASETS
 from hpsearch.data.options import COLUMN_SETTING
-from hpsearch.errors import UserError, shortened, shown, suggestion
+from hpsearch.errors import UserError, escaped, shortened, shown, suggestion
 from hpsearch.space import HYPERPARAMETERS, SearchSpace
 from hpsearch.space.hyperparameters import as_number
 from hpsearch.space.reading import narrowed, read_space

@@ -67,7 +67,7 @@ def check_identity(storage: BaseStorage, study_id: int, attributes: Mapping[str,
         StorageError: they differ.
     """
     if _has_checksums(attributes) and read_table(attributes, "identity") != identity(storage, study_id):
-        raise damaged("a study's name or directions are not as they were written. Restore a copy.")
+        raise damaged("a study's name or directions are not as they were written")
 
 
 def read_table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -170,7 +170,9 @@ def _has_checksums(attributes: Mapping[str, Any]) -> bool:
         raise StorageError(
             f"study attribute {PREFIX}schema is {shown(schema)}: damaged, or of a later version of hpsearch."
         )
-    return schema == SCHEMA
+    tables = [value for key, value in attributes.items() if key.startswith(PREFIX) and isinstance(value, dict)]
+    is_lost = schema is None and any(CHECKSUM in table for table in tables)
+    return schema == SCHEMA or is_lost
 
 
 def _checksum(table: Mapping[str, Any], context: Sequence[Any]) -> int:

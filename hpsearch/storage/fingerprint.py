@@ -131,7 +131,9 @@ def describe_data_change(before: Mapping[str, Any], now: Mapping[str, Any], file
 def _refuse_renamed(storage: BaseStorage, name: str) -> None:
     """Refuse to begin a study anew that is there under a name that it was not given."""
     for study in storage.get_all_studies():
-        if read_table(study.user_attrs, "identity").get("name") == name:
+        settings = read_table(study.user_attrs, "settings")
+        names = (read_table(study.user_attrs, "identity").get("name"), settings.get("study", {}).get("name"))
+        if name in names:
             raise damaged(f"study '{name}' is in it as {shown(study.study_name)}")
 
 

@@ -71,7 +71,7 @@ def _study(storage: BaseStorage, study_id: int, url: str) -> StudyRecord:
     if f"{PREFIX}settings" not in storage.get_study_user_attrs(study_id):
         name = storage.get_study_name_from_id(study_id)
         raise UserError(
-            f"study '{name}' in {masked(url)} was not made by hpsearch, which can report it (python -m hpsearch report) and no more."
+            f"study {shown(name)} in {masked(url)} was not made by hpsearch, which can report it (python -m hpsearch report) and no more."
         )
     return record_of(storage, study_id)
 

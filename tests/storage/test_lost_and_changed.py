@@ -83,6 +83,18 @@ DAMAGE: dict[str, tuple[list[str], str]] = {
     "settings": (attribute_lost("settings"), "hpsearch:settings is missing|not made by hpsearch|did not make"),
     "data": (attribute_lost("data"), "hpsearch:data is missing"),
     "identity": (attribute_lost("identity"), "hpsearch:identity is missing|name or directions"),
+    "schema": (
+        [*attribute_lost("schema"), *attribute_lost("identity")],
+        "hpsearch:identity is missing|name or directions",
+    ),
+    "name, and that of before": (
+        [*attribute_lost("schema"), *attribute_lost("identity"), "UPDATE studies SET study_name = '0'"],
+        "name or directions|is in it as '0'",
+    ),
+    "a word of Optuna's": (
+        [f"UPDATE trial_intermediate_values SET intermediate_value_type = 'F' || char(7) || 'NITE' WHERE {OF_TRIAL_1}"],
+        r"'F\\x07NITE'",
+    ),
 }
 
 
@@ -102,8 +114,17 @@ def test_a_damaged_study_is_told_in_a_line(damage: str, file: Path) -> None:
     for attempt in attempts:
         with pytest.raises(HpsearchError, match=reason) as caught:
             attempt()
-        assert "\n" not in str(caught.value)
+        assert str(caught.value).isprintable()
         assert file.read_bytes() == content
+
+
+def test_a_long_name_that_hpsearch_did_not_give_is_shortened(tmp_path: Path) -> None:
+    """A study of another program's is refused in a line, however long its name is."""
+    url = sqlite_url(tmp_path / "study.db")
+    optuna.create_study(storage=url, study_name="[" * 500)
+    with pytest.raises(UserError, match="was not made by hpsearch") as caught:
+        read_study(url)
+    assert len(str(caught.value)) < 400
 
 
 def test_a_study_without_the_count_of_its_trials_opens(file: Path) -> None:
