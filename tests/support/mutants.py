@@ -204,7 +204,7 @@ def _change(table: Any, key: Any, draw: random.Random, values: Sequence[Any]) ->
     """Change what a table or list has under a key."""
     value = table[key]
     kinds: list[Callable[[], Any]] = [
-        lambda: draw.choice(values),
+        lambda: copy.deepcopy(draw.choice(values)),
         lambda: _near(value, draw),
         lambda: [value],
         lambda: {"x": value},
