@@ -181,11 +181,12 @@ def _check_source(preprocessing: Mapping[str, Any]) -> None:
     if not isinstance(reading, Mapping):
         raise ValueError(f"a reading that is {shown(reading)}")
     target = preprocessing.get("target")
+    targets = [target] if isinstance(target, str) else _list_of([] if target is None else target, "target")
     marks = [reading.get(key) for key in ("separator", "encoding", "decimal", "thousands")]
-    names = [entry["name"] for entry in preprocessing.get("dropped", ())]
+    names = [*(entry["name"] for entry in preprocessing.get("dropped", ())), *targets]
+    called = [*(column["name"] for column in preprocessing["columns"]), *names]
     for key in ("names", "missing_values"):
         names += _list_of(reading.get(key, []), key)
-    names += [target] if isinstance(target, str) else _list_of([] if target is None else target, "target")
     for name, own in reading.get("numbers", {}).items():
         names.append(name)
         marks += [own["decimal"], own["thousands"]]
@@ -195,6 +196,8 @@ def _check_source(preprocessing: Mapping[str, Any]) -> None:
         raise ValueError("its source was read by names or marks that are no text")
     if reading.get("header") not in (None, True, False):
         raise ValueError(f"a header that is {shown(reading['header'])}")
+    if reading.get("header") is False and not all(name.isdecimal() for name in called):
+        raise ValueError("columns with names, of a file without a line of names")
 
 
 def _list_of(given: object, what: str) -> list[Any]:

@@ -223,6 +223,18 @@ def test_a_preprocessing_that_does_not_fit_is_refused(change: str, tmp_path: Pat
     assert said in refused(tmp_path)
 
 
+def test_names_in_a_file_without_a_line_of_names_are_refused(tmp_path: Path) -> None:
+    """Columns of such a file are called by their numbers; a model that says otherwise could not read new rows by their places."""
+    _, made = model("multiclass")
+    reading = {"header": False, "separator": ","}
+    first, *others = made.preprocessing["columns"]
+    damaged(
+        tmp_path,
+        {"preprocessing": {**made.preprocessing, "reading": reading, "columns": [{**first, "name": "day"}, *others]}},
+    )
+    assert "columns with names, of a file without a line of names" in refused(tmp_path)
+
+
 IMAGES = {
     "kind": "images",
     "version": 1,
