@@ -288,6 +288,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (text, r"cats/03.png' cannot be read as an image \(not of a known format, or cut off\)\. Replace"),
     "PostScript": (postscript, r"cats/03.png' cannot be read as an image \(not of a known format"),
     "bomb": (bomb(10_000), r"cats/03.png' cannot be read as an image \(.* pixels"),
+    "more pixels than bytes hold": (
+        bomb(5_000),
+        r"cats/03.png' .* \(5,000×5,000 pixels are not in \d\d bytes\)\. Replace",
+    ),
     "larger bomb": (bomb(60_000), r"cats/03.png' cannot be read as an image \(.* pixels"),
     "floats": (
         floats,
@@ -313,6 +317,14 @@ def test_damage(tmp_path: Path, damage: str) -> None:
         read_image_folder(tmp_path / "p")
     assert str(caught.value).isprintable()
     assert str(caught.value).endswith(".")
+
+
+def test_the_plainest_image_is_no_damage(tmp_path: Path) -> None:
+    """An image of one colour, a bit a pixel, is the smallest file that an image can be, and is read."""
+    pictures(tmp_path, rows=2)
+    Image.new("1", (2000, 2000)).save(tmp_path / "cats/plain.png", optimize=True)
+    assert (tmp_path / "cats/plain.png").stat().st_size < 1_500
+    assert len(read_image_folder(tmp_path, ReadOptions(size=8)).inputs) == 5
 
 
 def test_a_link_within_the_folder(tmp_path: Path) -> None:
