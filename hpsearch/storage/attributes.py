@@ -170,8 +170,8 @@ def _has_checksums(attributes: Mapping[str, Any]) -> bool:
         raise StorageError(
             f"study attribute {PREFIX}schema is {shown(schema)}: damaged, or of a later version of hpsearch."
         )
-    tables = [value for key, value in attributes.items() if key.startswith(PREFIX) and isinstance(value, dict)]
-    is_lost = schema is None and any(CHECKSUM in table for table in tables)
+    settings = attributes.get(f"{PREFIX}settings")
+    is_lost = schema is None and isinstance(settings, dict) and CHECKSUM in settings
     return schema == SCHEMA or is_lost
 
 
