@@ -34,9 +34,8 @@ class Feed:
         self.batch_size = specs[0].batch_size
         self.drawn = self.batch_size < self.rows
         room = trials or len(specs)  # T
-        orders = trials or len(
-            {spec.order_seed for spec in specs}
-        )  # at most: those of trials at different updates differ
+        # At most: trials at different updates have batches of their own.
+        orders = trials or len({spec.order_seed for spec in specs})
         longest = max(b - a for a, b in pairwise((0, *specs[0].evaluate_at)))
         most = NUMBERS // (3 * room + orders * self.batch_size)
         self.updates = max(1, min(longest, UPDATES, most))  # K

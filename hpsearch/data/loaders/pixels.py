@@ -33,7 +33,7 @@ LUMA = np.array((0.299, 0.587, 0.114), dtype=np.float32)  # of red, green, blue:
 LARGEST_KEPT = 64  # pixels; images of one size up to this keep it
 SIDE = 32  # pixels; of all others, where no size is asked for
 WORKERS = 4  # PIL decodes outside of Python's lock
-SMALLEST = 1_032  # bytes of which PNG's compression makes one, at most (zlib's technical details)
+DEFLATION = 1_032  # bytes of which PNG's compression makes one, at most (zlib's technical details)
 COPIES = 6  # bytes in use for each byte of pixels: the pixels, and float32 inputs on their way
 
 Shape = tuple[int, int, int]
@@ -359,7 +359,7 @@ def _open(file: Path) -> Image.Image:
         image.close()
         raise ValueError(f"{image.width:,}×{image.height:,} pixels are too many")
     size = file.stat().st_size
-    if image.format == "PNG" and image.width * image.height > 8 * SMALLEST * size:  # of a bit each
+    if image.format == "PNG" and image.width * image.height > 8 * DEFLATION * size:  # of a bit each
         image.close()
         raise ValueError(f"{image.width:,}×{image.height:,} pixels are not in {size:,} bytes")
     return image

@@ -111,6 +111,9 @@ class CohortFeed:
         self.noise_seed = draws.noise_seed(specs[0].order_seed)
         self.tables = Feed(specs, rows)
         self.row = self.tables.position  # [1], of the present update in the tables
+        self.batches = self.tables.batches  # [K, B], of one order; of no use to a full batch
+        if self.tables.drawn:
+            self.batches = self.batches.view(self.tables.updates, -1)
         self.keys = self.row.new_zeros(self.tables.updates, layers)
 
     def load(self, start: int, stop: int) -> None:
@@ -126,8 +129,7 @@ class CohortFeed:
         inputs, targets = self.rows.inputs, self.rows.targets
         if not self.tables.drawn:
             return inputs[part], targets[part], None if self.weights is None else self.weights[part]
-        batches = self.tables.batches.view(self.tables.updates, -1)  # [K, B]
-        index = batches.index_select(0, self.row)[0, part]
+        index = self.batches.index_select(0, self.row)[0, part]
         weights = self.weights
         if weights is not None:
             weights = weights.index_select(0, index)

@@ -157,11 +157,10 @@ def devices_engine(
 ) -> WorkersEngine:
     """Return the engine with a worker on each of these devices; they share the cores, or have `cores` each."""
     cores = cores or max(1, cpu_count() // len(devices))
+    shares = [1 / devices.count(device) for device in devices]  # of a GPU that is named more than once
     jobs = [
-        settings.job(
-            data, device, cores, len(devices), share=1 / devices.count(device)
-        )  # of a device that is named twice
-        for device in devices
+        settings.job(data, device, cores, len(devices), share=share)
+        for device, share in zip(devices, shares, strict=True)
     ]
     return WorkersEngine(LocalPool(jobs, data), data)
 
