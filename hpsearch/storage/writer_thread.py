@@ -12,9 +12,8 @@ from typing import TypeVar
 
 from optuna.storages import BaseStorage
 
-from hpsearch.errors import HpsearchError
 from hpsearch.storage import lease
-from hpsearch.storage.failures import StorageRetry, storage_errors
+from hpsearch.storage.failures import StorageRetry, is_transient, storage_errors
 from hpsearch.storage.lease import HeldLease
 from hpsearch.storage.opening import close_storage
 from hpsearch.storage.optuna_internals import quiet_optuna
@@ -94,13 +93,15 @@ class WriterThread:
 
     def _write(self, task: Callable[[], None]) -> None:
         def write() -> None:
-            if self.lease is not None:
-                self.lease.renew()
-            try:
+            if self.lease is None:
                 task()
-            except HpsearchError:
-                if self.lease is not None:
-                    self.lease.check()  # stopped just before this write, and what is there is the next holder's
+                return
+            try:
+                self.lease.renew()
+                task()
+            except Exception as error:
+                if not is_transient(error):
+                    self.lease.check()  # stopped just before a statement, and what is there is the next holder's
                 raise
 
         self.call(write)

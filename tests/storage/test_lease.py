@@ -1,17 +1,20 @@
 """The lease: of many that want a study exactly one has it, whoever dies, pauses or is faster."""
 
+import itertools
 import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import TrialState
+from sqlalchemy import event
 
 from hpsearch.errors import StorageError
 from hpsearch.platforms import steady_time
@@ -21,7 +24,7 @@ from hpsearch.storage.lease import HeldLease, HolderMonitor, wait_for_lease
 from hpsearch.storage.opening import close_storage, open_storage
 from hpsearch.storage.writing import StudyWriter
 from tests.support.servers import postgres
-from tests.support.stored import DEPTH, FINGERPRINT, run_of
+from tests.support.stored import DEPTH, FINGERPRINT, is_locked, run_of
 
 PROCESSES = multiprocessing.get_context("fork")
 
@@ -244,19 +247,68 @@ def test_a_writer_that_slept_writes_nothing_more(monkeypatch: pytest.MonkeyPatch
     other.close()
 
 
-def test_a_writer_that_was_stopped_just_before_a_write(tmp_path: Path) -> None:
-    """One whose lease was taken between its last look and its write is told so, not that the next holder is another program."""
-    url = f"sqlite:///{tmp_path}/study.db"
+def write_a_trial(writer: StudyWriter) -> None:
+    """Write a trial, as every process that runs the study would."""
+    writer.begin(0, {"depth": 1}, DEPTH)
+    writer.finish(run_of(0), 0.75, {1: 0.5}, seconds=1.5)
+    writer.flush()
+
+
+@pytest.mark.slow
+def test_a_writer_that_was_stopped_before_any_statement(tmp_path: Path) -> None:
+    """One that is stopped before any statement of a write, and loses its lease meanwhile, changes nothing and says no other reason."""
+    told = []
+    for statement in range(_statements(tmp_path / "alone.db")):
+        file = tmp_path / f"{statement}.db"
+        told.append(_stopped_before(statement, file))
+        storage = open_storage(f"sqlite:///{file}", read_only=True)
+        (trial,) = storage.get_all_trials(storage.get_study_id_from_name(FINGERPRINT.name))
+        assert trial.state is TrialState.COMPLETE
+        assert trial.values == [0.75]
+    reasons = [reason for reason in told if reason]
+    assert len(reasons) > 5
+    assert all("another process took this study over" in reason for reason in reasons), reasons
+
+
+def _statements(file: Path) -> int:
+    """Return in how many statements a trial is written."""
+    writer = StudyWriter.open(f"sqlite:///{file}", FINGERPRINT)
+    statements: list[object] = []
+    with _before_statements(writer, lambda: statements.append(None)):
+        write_a_trial(writer)
+    writer.close()
+    return len(statements)
+
+
+def _stopped_before(statement: int, file: Path) -> str:
+    """Write a trial while another process does so and ends before a statement, if SQLite lets it; return what this one is told."""
+    url = f"sqlite:///{file}"
     slept = StudyWriter.open(url, FINGERPRINT)
-    other = StudyWriter.open(url, FINGERPRINT, take_over=True)
-    other.begin(0, {"depth": 1}, DEPTH)
-    other.finish(run_of(0), 0.75, {1: 0.5}, seconds=1.5)
-    other.flush()
-    slept.begin(0, {"depth": 1}, DEPTH)  # within `BEAT` seconds of the last look
-    with pytest.raises(StorageError, match="another process took this study over"):
+    statements = itertools.count()
+
+    def take_over() -> None:
+        if next(statements) == statement and not is_locked(file):
+            other = StudyWriter.open(url, FINGERPRINT, take_over=True)
+            write_a_trial(other)
+            other.close()
+
+    try:
+        with _before_statements(slept, take_over):
+            write_a_trial(slept)
         slept.close()
-    assert [trial.state for trial in other.storage.get_all_trials(other.study_id)] == [TrialState.COMPLETE]
-    other.close()
+    except StorageError as error:
+        return str(error)
+    return ""
+
+
+@contextmanager
+def _before_statements(writer: StudyWriter, function: Callable[[], None]) -> Iterator[None]:
+    """Call a function before each statement that a writer sends to its database."""
+    assert isinstance(writer.storage, RDBStorage)
+    arguments = (writer.storage.engine, "before_cursor_execute", lambda *_: function())
+    event.listen(*arguments)
+    yield
+    event.remove(*arguments)
 
 
 def test_a_writer_beats(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """A small study as the tests of storages write it: what it is, its one hyperparameter, and runs of its trials."""
 
+import sqlite3
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,14 @@ def long_run(number: int, evaluations: int) -> TrainingRun:
     curve = tuple(1 - 1 / step for step in steps)
     history = History(*(tuple(steps) for _ in range(3)), *(curve for _ in range(4)))
     return TrainingRun(number, Outcome.FINISHED, history, evaluations, curve[-1], curve[-1], "", 9, {})
+
+
+def is_locked(file: Path) -> bool:
+    """Tell whether a process reads or writes a SQLite file just now."""
+    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            return True
+        connection.execute("ROLLBACK")
+        return False

@@ -2,11 +2,9 @@
 
 import random
 import signal
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from tests.support.cli_studies import (
 )
 from tests.support.forked import ForkedCommand, ForkServer
 from tests.support.servers import postgres
+from tests.support.stored import is_locked
 
 
 @pytest.mark.slow
@@ -139,17 +138,6 @@ def stop_between_writes(study: CliStudy, command: ForkedCommand) -> None:
         command.send(signal.SIGCONT)
         time.sleep(0.005)
         command.stop()
-
-
-def is_locked(file: Path) -> bool:
-    """Tell whether a process reads or writes a SQLite file just now."""
-    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
-        try:
-            connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            return True
-        connection.execute("ROLLBACK")
-        return False
 
 
 @pytest.mark.slow
