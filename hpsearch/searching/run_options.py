@@ -19,6 +19,7 @@ from hpsearch.data.metrics import own_metric, takes_weights
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.splits import Split
 from hpsearch.errors import StorageError, UserError, mistakes, shown
+from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.space import SearchSpace
 from hpsearch.storage.failures import RETRY_SECONDS
 from hpsearch.storage.reading import read_attribute
@@ -28,8 +29,8 @@ from hpsearch.training.engines import log_once, make_engine
 from hpsearch.training.folds import FoldEngine
 from hpsearch.trial import Direction
 
-GPU_LAG = 256  # of a study that begins on a GPU, at most
-LAG_SHARE = 1 / 8  # of its trials, at most
+GPU_LAG = 1024  # of a study that begins on a GPU, at most
+LAG_SHARES = {True: 1 / 8, False: 1.0}  # of its trials, at most: where results change what is proposed, and where not
 TRIED_ROWS = 64  # on which a loss of the user's own is tried
 SAME_LOSS = 1e-5  # up to rounding
 WORKER_SHARES = {  # what a worker takes of a cluster: the least, and in words
@@ -283,16 +284,20 @@ def _check_loss(data: Data) -> None:
         )
 
 
-def lag_on(device_type: str, trials: int) -> int:
-    """Return the lag of a study of so many trials that begins on a device.
+def lag_on(device_type: str, search: SearchSection) -> int:
+    """Return the lag of a study that begins on a device.
 
     A GPU trains many trials in the time of one, so that a long study has many proposed at once; seven eighths of its trials know results.
-    A short one is better off as on a CPU: its proposals and its pruner have few results as it is.
+    Where the sampler learns nothing from them, and no result ends the study, all trials are proposed at once: the pruner knows nothing
+    then, and yet the study is sooner done (by a model, `tests/support/simulated_gpu.py`). A short study whose sampler learns is better off
+    as on a CPU: its proposals have few results as it is.
     """
     least: int = SearchSection.model_fields["lag"].default
     if device_type != "cuda":
         return least
-    return max(least, min(GPU_LAG, int(trials * LAG_SHARE)))
+    may_end_early = search.patience is not None or search.target_value is not None
+    share = LAG_SHARES[SAMPLERS[search.sampler].learns or may_end_early]
+    return max(least, min(GPU_LAG, int(search.trials * share)))
 
 
 def with_lag(config: StudyConfig, run_options: RunOptions, data: Data) -> StudyConfig:
@@ -301,7 +306,7 @@ def with_lag(config: StudyConfig, run_options: RunOptions, data: Data) -> StudyC
         return config
     lag = _stored_lag(config, run_options)
     if lag is None:
-        lag = lag_on(data.training.inputs.device.type, config.search.trials)
+        lag = lag_on(data.training.inputs.device.type, config.search)
     return config.model_copy(update={"search": config.search.model_copy(update={"lag": lag})})
 
 

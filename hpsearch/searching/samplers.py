@@ -32,7 +32,7 @@ class Sampler:
     `points` lists the parameters of all trials beforehand (the grid). `replayed` marks a sampler that keeps its state in the trials: a
     resumed search asks it again for the earlier trials, so that its state (CMA-ES pickles its own) never enters the storage.
     `multi_objective` says whether it takes several objectives, `windowed` that in a long study it sees the best and the latest results
-    alone (see `sampler_view`).
+    alone (see `sampler_view`), `learns` whether it asks for results at all.
     """
 
     description: str
@@ -41,6 +41,7 @@ class Sampler:
     replayed: bool = False
     multi_objective: bool = True
     windowed: bool = False
+    learns: bool = True
 
 
 def _grid(space: SearchSpace) -> Iterator[Mapping[str, Any]]:
@@ -99,9 +100,9 @@ class VectorizedTPESampler(TPESampler):
 
 
 SAMPLERS: dict[str, Sampler] = {
-    "random": Sampler("independent draws", lambda _, seed: RandomSampler(seed=seed)),
-    "grid": Sampler("every point of a grid", lambda _, seed: RandomSampler(seed=seed), points=_grid),
-    "qmc": Sampler("quasi-random, scrambled Sobol points", _quasi_random, replayed=True),
+    "random": Sampler("independent draws", lambda _, seed: RandomSampler(seed=seed), learns=False),
+    "grid": Sampler("every point of a grid", lambda _, seed: RandomSampler(seed=seed), points=_grid, learns=False),
+    "qmc": Sampler("quasi-random, scrambled Sobol points", _quasi_random, replayed=True, learns=False),
     "tpe": Sampler("tree-structured Parzen estimator", lambda _, seed: VectorizedTPESampler(seed=seed), windowed=True),
     "gp": Sampler("Gaussian process", _gaussian_process),
     "nsga2": Sampler("genetic algorithm NSGA-II", _genetic, replayed=True),

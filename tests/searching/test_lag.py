@@ -1,16 +1,22 @@
 """The lag of a study that does not say it: it follows from the device on which the study begins, and stays with the study."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hpsearch.cli import main
+from hpsearch.config.sections import SearchSection
 from hpsearch.locales import Texts
 from hpsearch.searching import run_options
 from hpsearch.searching.run_options import GPU_LAG, lag_on
+from hpsearch.searching.samplers import SAMPLERS
+from hpsearch.trial import Architecture
+from tests.benchmarks.usual import usual_network
 from tests.support.cli_studies import STUDY, CliStudy
-from tests.support.simulated_gpu import run
+from tests.support.simulated_gpu import run, torch_operations
 
 
 def lag_of(study: CliStudy) -> int:
@@ -19,17 +25,46 @@ def lag_of(study: CliStudy) -> int:
     return lag
 
 
+def assert_said(capsys: pytest.CaptureFixture[str], *sentences: str) -> None:
+    """Assert that a run printed sentences, which Korean has too."""
+    printed = " ".join(capsys.readouterr().out.split())
+    for sentence in sentences:
+        assert sentence in printed
+        assert Texts("ko").word(sentence) != sentence
+
+
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have studies choose their lag as on a GPU, though a CPU trains."""
     choose = run_options.lag_on
-    monkeypatch.setattr(run_options, "lag_on", lambda device_type, trials: choose("cuda", 16 * trials))
+
+    def lag_of_a_longer_study(device_type: str, search: SearchSection) -> int:
+        return choose("cuda", search.model_copy(update={"trials": 16 * search.trials}))
+
+    monkeypatch.setattr(run_options, "lag_on", lag_of_a_longer_study)
+
+
+def lags(device_type: str, *trials: int, **settings: Any) -> list[int]:
+    """Return the lags of studies of so many trials."""
+    return [lag_on(device_type, SearchSection(trials=count, **settings)) for count in trials]
 
 
 def test_a_long_study_on_a_gpu_has_a_larger_lag() -> None:
     """On a CPU it is 8 whatever the number of trials; on a GPU it grows with them, so that most trials still know results."""
-    assert [lag_on("cpu", trials) for trials in (1, 64, 10_000)] == [8, 8, 8]
-    assert [lag_on("cuda", trials) for trials in (1, 64, 1_000, 10_000)] == [8, 8, 125, GPU_LAG]
+    assert lags("cpu", 1, 64, 10_000) == [8, 8, 8]
+    assert lags("cuda", 1, 64, 1_000, 10_000) == [8, 8, 125, GPU_LAG]
+
+
+def test_all_trials_begin_at_once_where_results_change_no_proposal() -> None:
+    """Samplers that learn nothing have a larger lag on a GPU, unless a result may end the study."""
+    for sampler in SAMPLERS:
+        learns = sampler not in ("random", "grid", "qmc")
+        assert lags("cuda", 64, 1_000, 10_000, sampler=sampler) == (
+            [8, 125, GPU_LAG] if learns else [64, 1_000, GPU_LAG]
+        )
+    assert lags("cuda", 1_000, sampler="random", patience=50) == [125]
+    assert lags("cuda", 1_000, sampler="random", target_value=0.9) == [125]
+    assert lags("cpu", 1_000, sampler="random") == [8]
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
@@ -68,9 +103,26 @@ def test_a_gpu_s_lag_is_said(
     assert "train at once" not in capsys.readouterr().out
     monkeypatch.setattr("hpsearch.searching.study.device_of", lambda data: torch.device("cuda:0"))
     assert main([*study.command, "--trials", "13"]) == 0
-    said = "up to 8 trials train at once: trial k is proposed from the results of trials 0 to k − 8 (search.lag = 8)"
-    assert said in " ".join(capsys.readouterr().out.split())
-    assert Texts("ko").word(said) != said
+    assert_said(
+        capsys,
+        "up to 8 trials train at once: trial k is proposed from the results of trials 0 to k − 8 (search.lag = 8)",
+    )
+
+
+def test_a_pruner_without_results_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where all trials train at once, none waits and the pruner has nothing to compare with; both are said, in each language."""
+    monkeypatch.setattr("hpsearch.searching.study.device_of", lambda data: torch.device("cuda:0"))
+    study = CliStudy(tmp_path)
+    assert main([*study.command, "--set", "search.lag=12", "--set", "search.pruner=median"]) == 0
+    assert_said(
+        capsys,
+        "up to 12 trials train at once: none waits for the result of another (search.lag = 12)",
+        "the pruner 'median' ends no trial: it compares one with the results up to search.lag before it, and there are none (a smaller "
+        "search.lag gives it some)",
+    )
+    assert not any(trial.state == "pruned" for trial in study.record().trials)
 
 
 @pytest.mark.slow
@@ -80,3 +132,29 @@ def test_a_larger_lag_trains_more_at_once() -> None:
     after = run(160, "random", lag=64)
     assert after.together > 2 * before.together
     assert after.in_training > 2 * before.in_training
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations of torch that compute."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's is without annotations
+        self.count = 0
+
+    def __torch_dispatch__(self, operation: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        self.count += not operation.is_view and operation.namespace == "aten"
+        return operation(*arguments, **(keywords or {}))
+
+
+@pytest.mark.parametrize("hidden", [1, 2, 4])
+def test_the_simulated_plain_torch_has_the_operations_of_torch(hidden: int) -> None:
+    """An update as a tutorial writes it, on rows that are chosen on the device, has as many operations as the model says."""
+    network = usual_network(Architecture(5, (8,) * hidden, 3))
+    optimizer = torch.optim.SGD(network.parameters(), 0.1, fused=True)
+    inputs, targets, chosen = torch.ones(6, 5), torch.ones(6, dtype=torch.long), torch.arange(4)
+    with Operations() as operations:
+        loss = torch.nn.CrossEntropyLoss()(network(inputs[chosen]), targets[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert operations.count == torch_operations(hidden + 1)

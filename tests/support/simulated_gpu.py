@@ -2,9 +2,11 @@
 
 The model counts what each launch of a step moves and computes, tiles included, and takes an H200's limits for it: a launch takes `LAUNCH`
 at least, each turn of a program's loop `TURN`, and streams share the device. To record a step takes the host `HOST_LAUNCH` for each launch
-of it, and proposals take the search's thread `PROPOSALS`. Its figures are a model's, no measurement.
+of it, and proposals take the search's thread `PROPOSALS`. Beside it stands plain torch, which trains one trial at a time and launches one
+operation after another from Python. Its figures are a model's, no measurement.
 
     python -m tests.support.simulated_gpu 64 1000
+    python -m tests.support.simulated_gpu --mnist 1000       # rows and inputs of MNIST instead of digits
     python -m tests.support.simulated_gpu --apart 64 1000    # no trial joins a group, each change of one is a new recording
 """
 
@@ -45,11 +47,14 @@ BANDWIDTH = 0.85 * 4.3e12  # bytes a second
 RATE = 30e12  # operations a second in float32, half of the peak
 SCORE = 1.5e-4  # seconds of the host for each trial's score
 HOST_LAUNCH = 3e-5  # seconds of the host for a launch of Triton's that is not replayed, guessed
+TORCH_LAUNCH = 5e-6  # seconds of the host for an operation of torch's, guessed: what is usually said to be the least
+TORCH_OPERATIONS = (5, 6)  # of an update with an optimizer that is one operation, and of each layer besides (counted)
 RECORDED = WARM_UP + 1 + BURST  # runs of a step for a recording
 PROPOSALS = {"random": 4e-4, "tpe": 4e-3}  # seconds of the search's thread, measured (`tests.benchmarks --overhead`)
 SIDE, LEAST, MOST, SPARE = 32, 16, 64, 0.5  # as in `step`, which needs Triton
 TICK = 1e-12  # seconds that are none
 TERMS = 1024
+DIGITS, MNIST = (64, 1257), (784, 50_000)  # inputs and training rows
 
 
 def tiled(size: int, tile: int) -> int:
@@ -109,6 +114,12 @@ def step_of(specs: Sequence[TrialSpec], batch: int) -> Launches:
     return launches
 
 
+def torch_operations(layers: int) -> int:
+    """Return the operations of an update in plain torch, by classes, on rows that lie on the device."""
+    of_any, of_a_layer = TORCH_OPERATIONS
+    return of_any + of_a_layer * layers
+
+
 @dataclass(eq=False)
 class Clock:
     """The time of the device and of the cores beside it, and what was trained in it."""
@@ -120,6 +131,7 @@ class Clock:
     on_cores: int = 0  # trials that began on a core
     in_flight: float = 0.0  # trial-seconds
     alone: float = 0.0  # seconds that the updates of all trials take on the device one at a time
+    in_torch: float = 0.0  # seconds that they take in plain torch, one trial at a time
     proposing: float = 0.0  # seconds of proposals that have not passed yet
     pools: "list[SimulatedPool]" = field(default_factory=list)
 
@@ -185,6 +197,7 @@ class SimulatedGroup:
         updates = [self.updates(spec) for spec in self.specs]
         for spec, own in zip(self.specs, updates, strict=True):
             self.clock.alone += own * step_of([spec], batch).seconds + SCORE
+            self.clock.in_torch += own * torch_operations(len(spec.dense_architecture.widths) + 1) * TORCH_LAUNCH
         host = SCORE * len(self.specs)
         if self.on_cores:
             return max(updates) * seconds_on_cores(self.specs[0], 1, 1) + host, 0.0
@@ -306,37 +319,41 @@ def simulated(clock: Clock) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a study of the simulated device was like: trials a step, trials in training on average, seconds, those one at a time."""
+    """What a study of the simulated device was like: trials a step, trials in training on average, and the seconds.
+
+    `alone` are the seconds of one trial at a time, `in_torch` those of one at a time in plain torch.
+    """
 
     trials: int
     together: float
     in_training: float
     seconds: float
     alone: float
+    in_torch: float
     recordings: int
     on_cores: int
 
     def __str__(self) -> str:
-        faster = self.alone / self.seconds
         return (
             f"{self.trials:5} trials, {self.on_cores} on cores: {self.together:.1f} a step, {self.in_training:.0f} in training, "
-            f"{self.recordings} recordings, {self.seconds:.1f} s, {faster:.0f} times as fast as one at a time"
+            f"{self.recordings} recordings, {self.seconds:.1f} s, {self.alone / self.seconds:.0f} times as fast as one at a time, "
+            f"{self.in_torch / self.seconds:.0f} times as fast as plain torch"
         )
 
 
 def run(
     trials: int,
     sampler: str,
-    inputs: int = 64,
-    rows: int = 1257,
+    inputs: int = DIGITS[0],
+    rows: int = DIGITS[1],
     lag: int | None = None,
     joins: bool = True,
     cores: int = 0,
 ) -> Figures:
     """Run the default study with so many trials on the clock, as on data of so many inputs and training rows, beside so many cores."""
-    lag = lag or lag_on("cuda", trials)
-    overrides = [("search.trials", trials), ("search.sampler", sampler), ("search.lag", lag)]
-    config = read_config(find_study("digits"), overrides)
+    overrides: list[tuple[str, Any]] = [("search.trials", trials), ("search.sampler", sampler)]
+    lag = lag or lag_on("cuda", read_config(find_study("digits"), overrides).search)
+    config = read_config(find_study("digits"), [*overrides, ("search.lag", lag)])
     storage = InMemoryStorage()
     study_id = storage.create_new_study([StudyDirection.MAXIMIZE], "simulated")
     data = small_data()
@@ -370,13 +387,16 @@ def run(
     assert source.complete
     together = clock.updates / max(1, clock.steps)
     in_training = clock.in_flight / clock.now
-    return Figures(trials, together, in_training, clock.now, clock.alone, clock.recordings, clock.on_cores)
+    seconds = (clock.now, clock.alone, clock.in_torch)
+    return Figures(trials, together, in_training, *seconds, clock.recordings, clock.on_cores)
 
 
 if __name__ == "__main__":
     together = "--apart" not in sys.argv
-    counts = [int(argument) for argument in sys.argv[1:] if argument != "--apart"]
+    inputs, rows = MNIST if "--mnist" in sys.argv else DIGITS
+    counts = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
     for count in counts or (64, 1000):
         for name in PROPOSALS:
             for beside in (0, 1, 15) if together else (0,):
-                print(f"{name:6} {beside:2} cores", run(count, name, joins=together, cores=beside), flush=True)
+                figures = run(count, name, inputs, rows, joins=together, cores=beside)
+                print(f"{name:6} {beside:2} cores", figures, flush=True)
