@@ -19,6 +19,7 @@ from hpsearch.data.leaks import leak_notice, leaks
 from hpsearch.data.metrics import Metric
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.partition import is_last
+from hpsearch.data.repeats import repeats_notice
 from hpsearch.data.scaling import Scaled, scale_inputs, scale_targets
 from hpsearch.data.splits import Constraints, Split, split_rows
 from hpsearch.data.target_form import TargetForm, form_assumptions, target_form
@@ -323,7 +324,7 @@ def _notices(raw: Raw, scaled: Scaled, targets: Targets, task: Task, split: Spli
     """Return what a reader should know of how the data were read, columns used and rows divided."""
     notices = [*raw.notices, *_last_notice(options, split)]
     notices += _columns_notice(raw, targets, task, split)
-    notices += [*_leak_notice(raw, scaled, targets, split), *scaled.notices]
+    notices += [*_leak_notice(raw, scaled, targets, split), *_repeats_notice(scaled), *scaled.notices]
     if options.folds == "auto" and split.folds:
         rows = len(split.training) + len(split.validation)
         notices.append(
@@ -369,6 +370,14 @@ def _leak_notice(raw: Raw, scaled: Scaled, targets: Targets, split: Split) -> li
     training, _ = scaled.divisions[0]
     names = leaks(scaled.preprocessing["columns"], training.numpy(), known, bool(targets.classes))
     return [leak_notice(names, _of_file(raw))] if names else []
+
+
+def _repeats_notice(scaled: Scaled) -> list[str]:
+    """Return a sentence on test rows that are training rows too; on validation rows where no test rows are."""
+    training, validation = scaled.divisions[0]
+    if len(scaled.test):
+        return repeats_notice("test", scaled.test, training)
+    return repeats_notice("validation", validation, training)
 
 
 def _of_file(raw: Raw) -> bool:

@@ -192,6 +192,34 @@ def test_few_rows_and_rare_classes_tell_nothing() -> None:
     assert leaks(columns, cells[:10], (np.arange(10) > 4).astype(int), True) == []
 
 
+def test_copies_among_test_rows(tmp_path: Path) -> None:
+    """Test rows that are training rows too are counted, in arrays and files; validation rows where there are no test rows."""
+    inputs = DRAW.normal(size=(ROWS, 3))
+    twice = np.concatenate([inputs, inputs])
+    expected = "test rows have the inputs of a training row"
+    split = SplitOptions(test=40, validation=20)
+    data = from_arrays(twice, np.concatenate([PRICE, PRICE]), split=split)
+    known = {row.numpy().tobytes() for row in data.training.inputs}
+    count = sum(row.numpy().tobytes() in known for row in data.test.inputs)
+    assert told(data, f"{count} of 40 {expected}", "in one part (group)")
+    path = tmp_path / "t.csv"
+    pd.DataFrame(twice, columns=list("abc")).assign(y=np.concatenate([PRICE, PRICE])).to_csv(path, index=False)
+    assert told(load_file(path, "y", split=split), expected)
+    without_test = from_arrays(twice, np.concatenate([PRICE, PRICE]), split=SplitOptions(test=0, validation=40))
+    assert told(without_test, "of 40 validation rows have the inputs of a training row")
+
+
+def test_rows_that_come_again_by_chance() -> None:
+    """Rows of few categories, rows that all differ, and a single copy get no notice."""
+    draws = np.random.RandomState(1)
+    few_values = draws.randint(0, 3, size=(ROWS, 2)).astype(float)
+    distinct = draws.normal(size=(ROWS, 2))
+    one_copy = np.concatenate([distinct, distinct[:1]])
+    for inputs in (few_values, distinct, one_copy):
+        data = from_arrays(inputs, PRICE[: len(inputs)] if len(inputs) == ROWS else [*PRICE, 1.0])
+        assert not told(data, "of a training row")
+
+
 def test_a_group_of_its_own_for_each_row(tmp_path: Path) -> None:
     """A group column that is different in every row keeps nothing together, which a notice says; one that comes again has none."""
     path = table(tmp_path, k=np.arange(ROWS) * 7, g=np.arange(ROWS) // 4)
