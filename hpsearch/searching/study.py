@@ -170,7 +170,7 @@ def _together(config: StudyConfig, folds: int) -> Iterator[str]:
     yield f"up to {lag * folds} {what} train at once: none waits for the result of another (search.lag = {lag})"
     if config.search.pruner != "none":
         yield (
-            f"the pruner '{config.search.pruner}' ends no trial: it compares one with the results up to search.lag before it, and there "
+            f"the pruner {config.search.pruner} ends no trial: it compares one with the results up to search.lag before it, and there "
             "are none (a smaller search.lag gives it some)"
         )
 

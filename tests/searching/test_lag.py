@@ -119,7 +119,7 @@ def test_a_pruner_without_results_is_said(
     assert_said(
         capsys,
         "up to 12 trials train at once: none waits for the result of another (search.lag = 12)",
-        "the pruner 'median' ends no trial: it compares one with the results up to search.lag before it, and there are none (a smaller "
+        "the pruner median ends no trial: it compares one with the results up to search.lag before it, and there are none (a smaller "
         "search.lag gives it some)",
     )
     assert not any(trial.state == "pruned" for trial in study.record().trials)
