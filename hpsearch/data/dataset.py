@@ -3,7 +3,7 @@
 There is no loader and no transform: an epoch is an index into two tensors that live on the device.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
@@ -11,13 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hpsearch.data.metrics import Metric, Number
+from hpsearch.data.metrics import Metric, Number, mean
 from hpsearch.data.pieces import Pieces, piece_counts
 from hpsearch.data.target_form import TargetForm
 from hpsearch.data.tasks import Loss, Task, class_numbers, mean_loss, task_with_loss, weighted
 from hpsearch.data.weights import balanced_weights
 from hpsearch.errors import UserError, mistakes, shown
 from hpsearch.trial import Architecture
+
+SCORED = 2**26  # numbers of outputs that are scored at a time, at most
 
 
 def check_weights(weights: Mapping[Any, float]) -> None:
@@ -30,11 +32,18 @@ def check_weights(weights: Mapping[Any, float]) -> None:
             )
 
 
-def _read(numbers: Sequence[Number]) -> list[float]:
-    """Return numbers, of which those on a device are copied together."""
-    unread = [number.reshape(1) for number in numbers if isinstance(number, Tensor)]
-    read = iter(torch.cat(unread).tolist() if unread else [])
-    return [next(read) if isinstance(number, Tensor) else number for number in numbers]
+def _read(numbers: Sequence[Tensor]) -> list[float]:
+    """Return the numbers of tensors [n], those on one device copied together."""
+    if len({part.device for part in numbers}) == 1:
+        return list(torch.cat([*numbers]).tolist())
+    return [number for part in numbers for number in part.tolist()]
+
+
+def _tensor(numbers: Number | Sequence[float]) -> Tensor:
+    """Return numbers as a tensor [n], which stays where it is."""
+    if isinstance(numbers, Tensor):
+        return numbers.flatten()
+    return torch.tensor(numbers, dtype=torch.float64).flatten()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,17 +232,46 @@ class Data:
 
         NaN outputs make the loss NaN, yet they have an argmax and so an accuracy: look at the loss first.
         """
-        return self.scores([outputs], rows)[0]
+        outputs = outputs.detach()
+        loss, metric = _read([self._loss(outputs, rows).flatten(), _tensor(self._metric(outputs, rows))])
+        return loss, metric
 
-    def scores(self, outputs: Iterable[Tensor], rows: Rows) -> list[tuple[float, float]]:
-        """Return the score of several networks' raw outputs, one for each (see `score`), waiting for their device once."""
-        losses: list[Number] = []
-        metrics: list[Number] = []
-        for own in outputs:
-            losses.append(mean_loss(self.task, own, rows.targets, self.weights_of(rows)).detach())
-            metrics.append(self.metric.unread(self.predict(own.detach()), self.original(rows.targets), rows.weights))
+    def scores(self, outputs: Tensor, rows: Rows) -> list[tuple[float, float]]:
+        """Return the score of each of several networks (see `score`) by their raw outputs [T, N, K].
+
+        It takes as many operations as for one network, and waits for their device once; a loss or a metric of the user's own is computed
+        network by network.
+        """
+        parts = outputs.detach().split(max(1, SCORED // outputs[0].numel()))
+        losses = [self._losses(part, rows) for part in parts]
+        metrics = [self._metrics(part, rows) for part in parts]
         read = _read([*losses, *metrics])
-        return list(zip(read[: len(losses)], read[len(losses) :], strict=True))
+        return list(zip(read[: len(outputs)], read[len(outputs) :], strict=True))
+
+    def _loss(self, outputs: Tensor, rows: Rows) -> Tensor:
+        """Return the mean loss [] that is trained on, of outputs [N, K]."""
+        return mean_loss(self.task, outputs, rows.targets, self.weights_of(rows))
+
+    def _losses(self, outputs: Tensor, rows: Rows) -> Tensor:
+        """Return the mean losses [T] of outputs [T, N, K]."""
+        row_losses = self.task.row_losses
+        if row_losses is None:
+            return torch.stack([self._loss(own, rows) for own in outputs])
+        networks = len(outputs)
+        targets = rows.targets.expand(networks, *rows.targets.shape).flatten(0, 1)
+        losses = row_losses(outputs.flatten(0, 1), targets).view(networks, -1)  # [T, N]
+        weights = self.weights_of(rows)
+        return mean(losses if weights is None else losses * weights)
+
+    def _metric(self, outputs: Tensor, rows: Rows) -> Number:
+        """Return the metric of outputs [N, K], or the metrics [T] of outputs [T, N, K]."""
+        return self.metric.unread(self.predict(outputs), self.original(rows.targets), rows.weights)
+
+    def _metrics(self, outputs: Tensor, rows: Rows) -> Tensor:
+        """Return the metrics [T] of outputs [T, N, K]."""
+        if self.metric.function is not None:
+            return _tensor([float(self._metric(own, rows)) for own in outputs])
+        return _tensor(self._metric(outputs, rows))
 
     def measure(self, metric: Metric, outputs: Tensor, rows: Rows) -> float:
         """Return any metric of the task, of raw outputs for rows."""

@@ -9,7 +9,8 @@ A class that rows lack: balanced accuracy and the area under the ROC curve leave
 for it either. The area of rows that are all of one class is NaN, as scikit-learn's.
 
 Shapes: predictions and targets of regression and of binary tasks are [N, K] and [N, 1], of multilabel ones [N, L]; multiclass predictions
-are [N, C] and targets [N], class numbers from 0.
+are [N, C] and targets [N], class numbers from 0. A row of `METRICS` takes predictions of several networks as well, [..., N, K], and gives a
+number for each [...]: on a GPU that is as many launches as for one.
 
 The first objective of a study is its metric, which training tracks and by which the best network is chosen. The others are computed
 once, when a trial ends, of the network at its best evaluation. Importing this module does not import torch.
@@ -20,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
-from math import isfinite, log
+from math import ceil, isfinite, log, prod, sqrt
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 from hpsearch.trial import Direction, TrainingRun
@@ -44,7 +45,7 @@ class Metric:
     """A row of `METRICS`: `number(predictions, targets)` on any rows, `worst(targets)` from the training rows.
 
     Where rows have weights [N], `number` gets them as a third argument (see `of`). It is a float, or a tensor [] where nobody needs to wait
-    for the device.
+    for the device; a tensor [T] of predictions [T, N, K], which the user's own function does not take.
 
     `predicts` says which tasks have it: those of `TASKS` with the same word. `baseline` is the strategy of the best predictor that sees no
     input: one of scikit-learn's `DummyClassifier` or `DummyRegressor` ("constant" is always the second of two classes), of labels one of
@@ -181,18 +182,49 @@ def _constant(targets: Tensor, predicts: Predicts) -> Tensor:
     return targets.double().mean(dim=0).expand(len(targets), -1)
 
 
+def total(values: Tensor, dim: int = -1) -> Tensor:
+    """Return the sums over a dimension, of which each is added in an order that its length alone decides.
+
+    On a GPU torch's sums are spread over threads by how many of them there are, so that a trial's would depend on the trials beside it.
+    Pooling has one thread for a window.
+    """
+    if not values.is_cuda:
+        return values.sum(dim)
+    values = values.movedim(dim, -1)
+    windows = _sums_of_windows(values, ceil(sqrt(values.shape[-1])))
+    return _sums_of_windows(windows, windows.shape[-1]).squeeze(-1)
+
+
+def _sums_of_windows(values: Tensor, size: int) -> Tensor:
+    """Return the sums [..., W] of so many neighbours each in values [..., N]."""
+    import torch.nn.functional as F
+
+    count = values.shape[-1]
+    if count == 1:
+        return values
+    rows = values.reshape(-1, 1, 1, count)
+    if count % size:
+        rows = F.pad(rows, (0, -count % size))
+    return F.avg_pool2d(rows, (1, size), divisor_override=1).view(*values.shape[:-1], -1)
+
+
+def mean(values: Tensor, dim: int = -1) -> Tensor:
+    """Return the means over a dimension, added as `total` does."""
+    return total(values, dim) / values.shape[dim]
+
+
 def _mean(values: Tensor, weights: Weights) -> Tensor:
-    """Return the mean [] of values [N], weighted where rows have weights."""
+    """Return the mean [...] of values [..., N], weighted where rows have weights."""
     if weights is None:
-        return values.mean()
-    return (values * weights).sum() / weights.double().sum()
+        return mean(values)
+    return total(values * weights) / total(weights.double())
 
 
 def _columns(values: Tensor, weights: Weights) -> Tensor:
-    """Return the mean [K] of each column of values [N, K], weighted where rows have weights."""
+    """Return the mean [..., K] of each column of values [..., N, K], weighted where rows have weights."""
     if weights is None:
-        return values.mean(dim=0)
-    return (values * weights.double()[:, None]).sum(dim=0) / weights.double().sum()
+        return mean(values, -2)
+    return total(values * weights.double()[:, None], -2) / total(weights.double())
 
 
 def _not_zero(amounts: Tensor) -> Tensor:
@@ -201,66 +233,99 @@ def _not_zero(amounts: Tensor) -> Tensor:
 
 
 def labels(predictions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the classes that rows are taken for and those that they have: numbers [N], or truth values [N, 1] of two classes."""
+    """Return the classes that rows are taken for and those that they have: numbers [..., N], or truth values [..., N, 1] of two classes."""
     if targets.dim() == 1:
-        return predictions.argmax(dim=1), targets
+        return predictions.argmax(dim=-1), targets
     return predictions >= HALF, targets >= HALF
+
+
+def _by_row(values: Tensor, targets: Tensor) -> Tensor:
+    """Return values [..., N] of rows, where they may have a column as targets [N, 1] do."""
+    return values if targets.dim() == 1 else values.flatten(-2)
 
 
 def _accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
     taken, known = labels(predictions, targets)
-    return _mean((taken == known).double().flatten(), weights)
+    return _mean(_by_row((taken == known).double(), targets), weights)
 
 
 def confusion(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
-    """Return how many rows of each class were taken for each class, or their weights: [C, C], the known class first, float64."""
+    """Return how many rows of each class were taken for each class, or their weights: [..., C, C], the known class first, float64."""
+    import torch
+
     taken, known = labels(predictions, targets)
-    classes = predictions.shape[1] if targets.dim() == 1 else 2
-    pairs = known.flatten().long() * classes + taken.flatten().long()  # [N]
-    counts = pairs.bincount(None if weights is None else weights.double(), minlength=classes**2)
-    return counts.view(classes, classes).double()
+    classes = predictions.shape[-1] if targets.dim() == 1 else 2
+    pairs = _by_row(known.long() * classes + taken.long(), targets)  # [..., N]
+    networks = pairs.shape[:-1]
+    if networks:  # each has its own part of the counts
+        firsts = classes**2 * torch.arange(prod(networks), device=pairs.device)
+        pairs = pairs + firsts.view(*networks, 1)
+    amounts = None if weights is None else weights.double().expand(pairs.shape).flatten()
+    counts = pairs.flatten().bincount(amounts, minlength=prod(networks) * classes**2)
+    return counts.view(*networks, classes, classes).double()
 
 
-def _balanced_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+def _of_tables(score: Callable[[Tensor], float], tables: Tensor) -> Number:
+    """Return the score of each confusion [..., C, C]; the device is waited for once."""
+    import torch
+
+    tables = tables.cpu()
+    if tables.dim() == 2:
+        return score(tables)
+    scores = [score(table) for table in tables.flatten(0, -3)]
+    return torch.tensor(scores, dtype=torch.float64).view(tables.shape[:-2])
+
+
+def _balanced_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Number:
     """Return the share of hits among the rows of a class, its mean over the classes."""
-    table = confusion(predictions, targets, weights)
-    rows = table.sum(dim=1)  # [C]
-    return float((table.diagonal() / rows)[rows > 0].mean())
+
+    def score(table: Tensor) -> float:
+        rows = table.sum(dim=1)  # [C]
+        return float((table.diagonal() / rows)[rows > 0].mean())
+
+    return _of_tables(score, confusion(predictions, targets, weights))
 
 
-def _f1(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+def _f1(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Number:
     """Return the harmonic mean of precision and recall: of the second of two classes, or its mean over several classes."""
-    table = confusion(predictions, targets, weights)
-    involved = table.sum(dim=0) + table.sum(dim=1)  # [C], rows of a class and rows taken for it
-    scores = 2 * table.diagonal() / _not_zero(involved)
-    if targets.dim() == 2:
-        return float(scores[1])
-    return float(scores[involved > 0].mean())
+
+    def score(table: Tensor) -> float:
+        involved = table.sum(dim=0) + table.sum(dim=1)  # [C], rows of a class and rows taken for it
+        scores = 2 * table.diagonal() / _not_zero(involved)
+        if targets.dim() == 2:
+            return float(scores[1])
+        return float(scores[involved > 0].mean())
+
+    return _of_tables(score, confusion(predictions, targets, weights))
 
 
-def _matthews(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+def _matthews(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Number:
     """Return the correlation of taken and known classes (Matthews 1975; Gorodkin 2004 for several); 0 where one of them does not vary."""
-    table = confusion(predictions, targets, weights)
-    rows, taken, known = table.sum(), table.sum(dim=0), table.sum(dim=1)  # [], [C], [C]
-    spread = (rows**2 - taken.square().sum()) * (rows**2 - known.square().sum())
-    shared = rows * table.diagonal().sum() - (taken * known).sum()
-    return float(shared / spread.sqrt()) if spread > 0 else 0.0
+
+    def score(table: Tensor) -> float:
+        rows, taken, known = table.sum(), table.sum(dim=0), table.sum(dim=1)  # [], [C], [C]
+        spread = (rows**2 - taken.square().sum()) * (rows**2 - known.square().sum())
+        shared = rows * table.diagonal().sum() - (taken * known).sum()
+        return float(shared / spread.sqrt()) if spread > 0 else 0.0
+
+    return _of_tables(score, confusion(predictions, targets, weights))
 
 
-def _area_under_curve(predictions: Tensor, targets: Tensor, weights: Weights = None) -> float:
+def _area_under_curve(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
     """Of several classes each against the rest, all with equal weight (macro average)."""
     import torch
 
-    if bool(predictions.isnan().any()):
-        return float("nan")
+    scores = predictions.transpose(-1, -2)  # [..., C, N]
     if targets.dim() == 2:
-        return float(_areas(predictions.T, targets.T >= HALF, weights).mean())
-    classes = torch.arange(predictions.shape[1], device=targets.device)
-    return float(_areas(predictions.T, targets == classes[:, None], weights).nanmean())
+        area = _areas(scores, targets.T >= HALF, weights).mean(dim=-1)
+    else:
+        classes = torch.arange(predictions.shape[-1], device=targets.device)
+        area = _areas(scores, targets == classes[:, None], weights).nanmean(dim=-1)
+    return area.where(~predictions.isnan().flatten(-2).any(dim=-1), float("nan"))
 
 
 def _areas(scores: Tensor, hits: Tensor, weights: Weights) -> Tensor:
-    """Return the areas [C] of scores [C, N], where `hits` [C, N] are the rows that should be high; NaN if these are all or none.
+    """Return the areas [..., C] of scores [..., C, N], where `hits` [C, N] are the rows that should be high; NaN if these are all or none.
 
     It is the chance that a row of the class has a higher score than another row, ties counting half: Mann and Whitney's (1947) statistic
     over the number of pairs, computed from ranks, with no loop over thresholds or classes.
@@ -269,11 +334,12 @@ def _areas(scores: Tensor, hits: Tensor, weights: Weights) -> Tensor:
     from scipy.stats import rankdata
 
     if weights is not None:
-        return torch.stack([_weighted_area(*pair, weights.double()) for pair in zip(scores, hits, strict=True)])
-    ranks = torch.from_numpy(rankdata(scores.cpu().numpy(), axis=1)).to(hits.device)  # [C, N]
-    count = hits.sum(dim=1).double()  # [C]
-    above = (ranks * hits).sum(dim=1) - count * (count + 1) / 2  # pairs in the right order
-    return above / (count * (scores.shape[1] - count))
+        pairs = zip(scores.reshape(-1, scores.shape[-1]), hits.expand(scores.shape).flatten(0, -2), strict=True)
+        return torch.stack([_weighted_area(*pair, weights.double()) for pair in pairs]).view(scores.shape[:-1])
+    ranks = torch.from_numpy(rankdata(scores.cpu().numpy(), axis=-1)).to(hits.device)  # [..., C, N]
+    count = hits.sum(dim=-1).double()  # [C]
+    above = (ranks * hits).sum(dim=-1) - count * (count + 1) / 2  # pairs in the right order; sums of halves are exact
+    return above / (count * (scores.shape[-1] - count))
 
 
 def _weighted_area(scores: Tensor, hits: Tensor, weights: Tensor) -> Tensor:
@@ -296,7 +362,7 @@ def _log_losses(predictions: Tensor, targets: Tensor) -> Tensor:
     import torch
 
     if targets.dim() == 1:
-        right = predictions.gather(1, targets[:, None])
+        right = predictions.gather(-1, targets[:, None].expand(*predictions.shape[:-1], 1))
     else:
         right = torch.where(targets >= HALF, predictions, 1 - predictions)
     tiny = torch.finfo(predictions.dtype).eps
@@ -304,7 +370,7 @@ def _log_losses(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 def _log_loss(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
-    return _mean(_log_losses(predictions, targets).flatten(), weights)
+    return _mean(_log_losses(predictions, targets).flatten(-2), weights)
 
 
 def _squared_errors(predictions: Tensor, targets: Tensor) -> Tensor:
@@ -316,14 +382,14 @@ def _distances(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 def _root_mean_squared_error(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
-    return _columns(_squared_errors(predictions, targets), weights).sqrt().mean()
+    return mean(_columns(_squared_errors(predictions, targets), weights).sqrt())
 
 
 def _mean_absolute_error(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
     distances = _distances(predictions, targets)
     if weights is None:
-        return distances.mean()
-    return _columns(distances, weights).mean()
+        return mean(distances.flatten(-2))
+    return mean(_columns(distances, weights))
 
 
 def _determination(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
@@ -332,29 +398,30 @@ def _determination(predictions: Tensor, targets: Tensor, weights: Weights = None
 
     known = targets.double()
     parts = 1 if weights is None else weights.double()[:, None]
-    error = (parts * (predictions.double() - known).square()).sum(dim=0)  # [K]
-    spread = (parts * (known - _columns(known, weights)).square()).sum(dim=0)  # [K]
+    error = total(parts * (predictions.double() - known).square(), -2)  # [..., K]
+    spread = total(parts * (known - _columns(known, weights)).square(), -2)  # [K]
     varies = spread > 0
     constant = torch.where(error > 0, 0.0, 1.0).to(error)
     # A NaN prediction is not "no error": it stays NaN, so that nobody takes it for a result.
-    return torch.where(varies | error.isnan(), 1 - error / spread, constant).mean()
+    return mean(torch.where(varies | error.isnan(), 1 - error / spread, constant))
 
 
 def label_counts(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
     """Return for each label the rows (or their weights) that have it not or have it, by whether they were taken for it.
 
-    It is [L, 2, 2], whether it has it first, float64.
+    It is [..., L, 2, 2], whether it has it first, float64.
     """
     import torch
 
     taken = (predictions >= HALF).double()
     known = (targets >= HALF).double()
     parts = 1 if weights is None else weights.double()[:, None]
-    both = (parts * known * taken).sum(dim=0)  # [L]
-    only_known = (parts * known * (1 - taken)).sum(dim=0)
-    only_taken = (parts * (1 - known) * taken).sum(dim=0)
-    neither = (parts * (1 - known) * (1 - taken)).sum(dim=0)
-    return torch.stack([neither, only_taken, only_known, both], dim=1).view(-1, 2, 2)
+    both = total(parts * known * taken, -2)  # [..., L]
+    only_known = total(parts * known * (1 - taken), -2)
+    only_taken = total(parts * (1 - known) * taken, -2)
+    neither = total(parts * (1 - known) * (1 - taken), -2)
+    counts = torch.stack([neither, only_taken, only_known, both], dim=-1)
+    return counts.view(*counts.shape[:-1], 2, 2)
 
 
 def _label_f1(hits: Tensor, misses: Tensor) -> Tensor:
@@ -363,21 +430,21 @@ def _label_f1(hits: Tensor, misses: Tensor) -> Tensor:
 
 
 def _f1_micro(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
-    counts = label_counts(predictions, targets, weights).sum(dim=0)
-    return _label_f1(counts[1, 1], counts[0, 1] + counts[1, 0])
+    counts = total(label_counts(predictions, targets, weights), -3)
+    return _label_f1(counts[..., 1, 1], counts[..., 0, 1] + counts[..., 1, 0])
 
 
 def _f1_macro(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
     counts = label_counts(predictions, targets, weights)
-    return _label_f1(counts[:, 1, 1], counts[:, 0, 1] + counts[:, 1, 0]).mean()
+    return mean(_label_f1(counts[..., 1, 1], counts[..., 0, 1] + counts[..., 1, 0]))
 
 
 def _subset_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
-    return _mean(((predictions >= HALF) == (targets >= HALF)).all(dim=1).double(), weights)
+    return _mean(((predictions >= HALF) == (targets >= HALF)).all(dim=-1).double(), weights)
 
 
 def _label_accuracy(predictions: Tensor, targets: Tensor, weights: Weights = None) -> Tensor:
-    return _columns(((predictions >= HALF) == (targets >= HALF)).double(), weights).mean()
+    return mean(_columns(((predictions >= HALF) == (targets >= HALF)).double(), weights))
 
 
 def _ten_times_constant_rmse(targets: Tensor) -> float:

@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 
 from hpsearch.data import Data, Rows, from_arrays
-from hpsearch.data.metrics import METRICS
+from hpsearch.data.metrics import METRICS, confusion, total
 from hpsearch.data.options import SplitOptions, TaskOptions
 from hpsearch.data.tasks import TASKS
 from hpsearch.searching.scoring import interval
 from hpsearch.training import TrialQueue
 from hpsearch.training.progress import Progress, Window
+from tests.support.launches import Launches
 from tests.support.small import small_data, small_spec
+from tests.support.stand_in_device import stand_in_device
 
 BY_CLASS = [name for name, metric in METRICS.items() if metric.by_class]
 DTYPES = [torch.float32, torch.float64]
@@ -217,3 +219,69 @@ def test_tasks_offer_them() -> None:
         assert set(BY_CLASS) < set(TASKS[task].metrics)
         assert TASKS[task].metrics[0] == "accuracy"
     assert METRICS["log_loss"].worst(labels(5)) == 10 * log(5)
+
+
+# ------------------------------------------------------------------ several networks at once
+
+
+def outputs_of_networks(data: Data, networks: int) -> Tensor:
+    """Random outputs [T, N, K] for the validation rows."""
+    size = (networks, len(data.validation), data.outputs)
+    return torch.randn(size, generator=torch.Generator().manual_seed(5)).to(data.training.inputs.dtype)
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("task", TASKS)
+def test_several_networks_have_the_metric_of_each(task: str, name: str) -> None:
+    """The metrics of several networks are those of each, with and without weights of rows, one with NaN among them."""
+    data = small_data(task)
+    if name not in data.task.metrics:
+        return
+    metric, rows = METRICS[name], data.validation
+    predictions = data.predict(outputs_of_networks(data, 4))
+    predictions[2, 3] = float("nan")
+    for weights in (None, torch.rand(len(rows), generator=torch.Generator().manual_seed(6), dtype=torch.float64)):
+        found = metric.unread(predictions, data.original(rows.targets), weights)
+        assert isinstance(found, Tensor)
+        each = [metric.of(own, data.original(rows.targets), weights) for own in predictions]
+        assert found.tolist() == pytest.approx(each, rel=1e-12, nan_ok=True)
+
+
+def test_sums_on_a_device_are_those_of_torch() -> None:
+    """Sums over rows or columns of any number are torch's up to rounding, and whole numbers' exactly."""
+    with stand_in_device():
+        for count in (1, 2, 3, 9, 10, 101, 4_000):
+            values = torch.randn(5, count, 3, generator=torch.Generator().manual_seed(count), dtype=torch.float64)
+            for dim in (-1, -2):
+                found = total(values.to("cuda"), dim).cpu()
+                torch.testing.assert_close(found, values.sum(dim), atol=1e-12, rtol=1e-12)
+                assert torch.equal(total(values.round().to("cuda"), dim).cpu(), values.round().sum(dim))
+
+
+ON_THE_HOST = ("balanced_accuracy", "f1", "mcc")  # from a small table of each network, which the device counts
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_many_networks_take_as_many_launches_as_few(task: str) -> None:
+    """Scores of 8 and of 64 networks take the same number of operations, with and without weights of classes or rows."""
+    data = small_data(task, torch.float32)
+    weighted = replace(data, validation=replace(data.validation, weights=torch.ones(len(data.validation))))
+    for name in set(data.task.metrics).difference(ON_THE_HOST):
+        for asked in [data.judged_by(METRICS[name])] + [weighted.judged_by(METRICS[name])] * (name != "roc_auc"):
+            counts = []
+            for networks in (1, 8, 64):
+                outputs = outputs_of_networks(asked, networks)
+                with Launches() as launches:
+                    asked.scores(outputs, asked.validation)
+                counts.append(launches.count)
+            assert counts[1] == counts[2] <= counts[0] + 2, (name, counts)
+            assert counts[2] < 60, (name, counts)
+    if data.classes:
+        rows = data.validation
+        counts = []
+        for networks in (8, 64):
+            predictions = data.predict(outputs_of_networks(data, networks))
+            with Launches() as launches:
+                confusion(predictions, rows.targets)
+            counts.append(launches.count)
+        assert counts[0] == counts[1] < 20

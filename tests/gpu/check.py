@@ -138,11 +138,15 @@ def bits(check: Check) -> None:
         )
         check.say(f"bits {name} again", "", right=all(torch.equal(first[n], again[n]) for n in first))
         check.say(f"bits {name} recorded", "", right=all(torch.equal(first[n], plain[n]) for n in first))
-        alone = [losses_of(group([spec], data), 40)[spec.number] for spec in specs[:4]]
-        same = sum(torch.equal(one, first[n]) for n, one in enumerate(alone))
-        check.say(
-            f"bits {name} alone", f"{same} of {len(alone)}", right=same == len(alone) if name == "compiled" else None
-        )
+        together = group(specs, data)
+        losses_of(together, 40)
+        scores = together.scores()
+        same = 0
+        for spec in specs[:4]:
+            alone = group([spec], data)
+            losses = losses_of(alone, 40)[spec.number]
+            same += torch.equal(losses, first[spec.number]) and alone.scores()[spec.number] == scores[spec.number]
+        check.say(f"bits {name} alone", f"{same} of 4", right=same == 4 if name == "compiled" else None)
 
 
 def rounding(check: Check) -> None:

@@ -23,6 +23,7 @@ from hpsearch.training.reference import train
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
 from tests.support.allocations import check_memory
 from tests.support.cohorts import assert_equal, reference, train_with, varied_spec
+from tests.support.launches import Launches
 from tests.support.small import small_data
 from tests.support.triton_trials import GROUPS, WIDTHS, assert_triton_parity, diverging_group, mixed_group, report
 
@@ -194,6 +195,30 @@ def check_memory_of_a_step() -> None:
     ]  # two join for them: none is ever alone
     with outside_launches():
         check_memory(Plan("triton", "", 3, TritonGroup, any_order=True, joins=True), specs, slots=3, apart=APART)
+
+
+def check_launches() -> None:
+    """An update and an evaluation of 1, 8 and 64 trials of one depth take as many launches."""
+    from triton.runtime.interpreter import GridExecutor
+
+    data = small_data("multiclass", torch.float32)
+    found: list[tuple[int, int]] = []
+    for trials in (1, 8, 64):
+        settings: dict[str, Any] = {"batch_size": 3, "evaluate_at": (1, 2), "label_smoothing": 0.1}
+        specs = [varied_spec(data, number, widths=(2 + number % 3, 2), **settings) for number in range(trials)]
+        group = TritonGroup(specs, data)
+        launch = GridExecutor.__call__
+        with patch.object(GridExecutor, "__call__", autospec=True, side_effect=launch) as kernels, outside_launches():
+            group.step.feed.load([range(1)] * trials)
+            with Launches() as operations:
+                group.step()
+            update = operations.count + kernels.call_count
+            kernels.reset_mock()
+            with Launches() as operations:
+                group.scores()
+            found.append((update, operations.count + kernels.call_count))
+    assert found[0][0] == found[1][0] == found[2][0]
+    assert found[1][1] == found[2][1] <= found[0][1] + 2, found
 
 
 @contextmanager
@@ -462,6 +487,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "joined": check_joined,
     "pruned": check_pruned,
     "memory": check_memory_of_a_step,
+    "launches": check_launches,
     "recorded": check_recorded,
     "divergence": check_divergence,
     "diverged window": check_end_of_a_diverged_window,

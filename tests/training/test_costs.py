@@ -141,12 +141,14 @@ def test_workers_on_one_gpu_share_its_memory(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_scores_of_a_group_are_those_of_each() -> None:
-    """Scores that are copied together are, bit for bit, those that are asked for one by one."""
+    """Scores that are computed together are, bit for bit, those of a group of one, and up to rounding those of one network."""
     for task in ("multiclass", "regression", "binary", "multilabel"):
         data = small_data(task, torch.float32)
-        outputs = torch.randn(3, len(data.validation), data.outputs, generator=torch.Generator().manual_seed(1))
-        together = data.scores(outputs, data.validation)
-        assert together == [data.score(own, data.validation) for own in outputs]
-        weights = torch.rand(len(data.validation), generator=torch.Generator().manual_seed(2))
-        weighed = replace(data.validation, weights=weights)
-        assert data.scores(outputs, weighed) == [data.score(own, weighed) for own in outputs]
+        rows = data.validation
+        outputs = torch.randn(3, len(rows), data.outputs, generator=torch.Generator().manual_seed(1))
+        weights = torch.rand(len(rows), generator=torch.Generator().manual_seed(2))
+        for own_rows in (rows, replace(rows, weights=weights)):
+            together = data.scores(outputs, own_rows)
+            assert together == [data.scores(own[None], own_rows)[0] for own in outputs]
+            for scores, own in zip(together, outputs, strict=True):
+                assert scores == pytest.approx(data.score(own, own_rows), rel=1e-6)

@@ -66,7 +66,9 @@ class FusedGroup:
         with torch.no_grad(), self.products.scoped():
             outputs = self.cohort.outputs(rows.inputs)  # [T, C, rows]
         staying = self._staying()
-        scores = self.data.scores((outputs[trial].T for trial, _ in staying), rows)
+        if self.dropped:
+            outputs = torch.stack([outputs[trial] for trial, _ in staying])
+        scores = self.data.scores(outputs.mT, rows)  # of [T, rows, C]
         return {number: score for (_, number), score in zip(staying, scores, strict=True)}
 
     def weights(self, number: int) -> Weights:

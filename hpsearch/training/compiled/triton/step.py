@@ -256,14 +256,16 @@ def _rows(rows: Rows, weights: torch.Tensor | None) -> Any:
 
 
 def _collect(values: torch.Tensor, specs: Sequence[TrialSpec], outputs: torch.Tensor) -> None:
-    """Copy the last layers' values of all trials to `outputs` [T, rows, K]."""
+    """Copy the last layers' values of all trials to `outputs` [T, rows, K], by a launch for many of them."""
     room = len(values) // tables.units_of(specs)
+    found: list[torch.Tensor] = []
     end = 0
-    for trial, spec in enumerate(specs):
+    for spec in specs:
         sizes = spec.dense_architecture.sizes
         end += sum(sizes[1:])
         last = values[(end - sizes[-1]) * room : end * room].view(room, sizes[-1])
-        outputs[trial].copy_(last[: outputs.shape[1]])
+        found.append(last[: outputs.shape[1]])
+    torch._foreach_copy_(list(outputs), found)
 
 
 PRODUCTS = {"float32": "ieee", "tf32": "tf32", "bfloat16": "bfloat16"}  # → `tl.dot`'s word, or the type of its operands
