@@ -191,7 +191,7 @@ def _figures(held: HeldOut, fit: Fitted, combination: Combination) -> dict[str, 
         **certain,
         "loss": finite(fit.plain_loss),
         "calibrated_loss": finite(fit.loss),
-        "value": finite(metric_values(held, fit.predictions)[0]),
+        "value": finite(metric_values(held, fit.predictions[:1])[0]),
         "low": finite(low),
         "high": finite(high),
     }

@@ -10,6 +10,8 @@ nothing. To them are fitted:
                    turn, which are steadier than those of one selection
     temperature    that with the lowest loss (Guo et al. 2017), for classes and labels alone
 
+On a GPU all of this is computed there, and the host waits for a few results, not for each loss: to wait takes as long as to compute one.
+
 Whatever is said of them is cross-fitted: the rows are divided into `PARTS`, and the prediction of a row is made with shares and a
 temperature that were fitted to the other parts. The loss is the one that networks train on: log loss, squared error, or the user's own.
 """
@@ -23,8 +25,9 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from hpsearch.data.dataset import Data, Rows
+from hpsearch.data.metrics import mean as average
 from hpsearch.data.tasks import mean_loss
-from hpsearch.model.combination import Combination, outputs_for
+from hpsearch.model.combination import outputs_for
 from hpsearch.trial import derive_seed
 
 PARTS = 5  # of the rows, for cross-fitting
@@ -34,6 +37,8 @@ ROUNDS = 20  # of the greedy selection, at most
 FEWEST_ROWS = 100
 SPAN = log(10.0)  # of the logarithm of a temperature, to both sides of 0
 COARSE = 0.05  # tolerance of that logarithm while networks are selected
+POINTS = 17  # temperatures that a GPU compares at a time
+AT_ONCE = 2**26  # predictions at a time, at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,16 +67,29 @@ class HeldOut:
         weights = self.predictions.new_tensor(list(shares))
         return torch.einsum("c,scnk->snk", weights, self.predictions)
 
-    def loss(self, predictions: Tensor, chosen: Tensor) -> float:
-        """Return the mean loss over seeds and the chosen rows [n] of predictions for them [S, n, K]."""
+    def loss(self, predictions: Tensor, chosen: Tensor) -> Tensor:
+        """Return the mean loss [] over seeds and the chosen rows [n] of predictions for them [S, n, K]; infinity if it is not finite."""
         outputs = outputs_for(self.data.task, predictions).flatten(0, 1)  # [S·n, K]
+        targets, weights = self._repeated(chosen, self.seeds)
+        return _finite(mean_loss(self.data.task, outputs, targets, weights))
+
+    def losses(self, predictions: Tensor, chosen: Tensor) -> Tensor:
+        """Return the loss [P], as `loss` does, of several predictions [P, S, n, K] at once; the task's own losses alone."""
+        row_losses = self.data.task.row_losses
+        assert row_losses is not None, "a loss of the user's own takes one prediction at a time"
+        count = len(predictions)
+        targets, weights = self._repeated(chosen, count * self.seeds)
+        losses = row_losses(outputs_for(self.data.task, predictions).flatten(0, 2), targets)
+        return _finite(average((losses if weights is None else losses * weights).view(count, -1)))
+
+    def _repeated(self, chosen: Tensor, times: int) -> tuple[Tensor, Tensor | None]:
+        """Return targets and weights of the chosen rows, so many times one after the other."""
         targets = self.rows.targets[chosen]
-        repeated = targets.repeat(self.seeds, *([1] * (targets.dim() - 1)))
+        repeated = targets.repeat(times, *([1] * (targets.dim() - 1)))
         weights = None
         if self.weights is not None:
-            weights = self.weights[chosen].repeat(self.seeds)
-        loss = float(mean_loss(self.data.task, outputs, repeated, weights))
-        return loss if isfinite(loss) else float("inf")
+            weights = self.weights[chosen].repeat(times)
+        return repeated, weights
 
     def losses_of_rows(self, predictions: Tensor) -> Tensor | None:
         """Return each row's loss [N], the mean over seeds, of predictions [S, N, K]; None where a loss of the user's own has none."""
@@ -83,6 +101,11 @@ class HeldOut:
         return losses if self.weights is None else losses * self.weights
 
 
+def _finite(losses: Tensor) -> Tensor:
+    """Return losses, infinity in the place of those that are not finite."""
+    return losses.where(losses.isfinite(), float("inf"))
+
+
 def single(held: HeldOut) -> Tensor:
     """Return the shares [C] of the winner alone."""
     shares = torch.zeros(held.predictions.shape[1], dtype=torch.float64)
@@ -90,45 +113,82 @@ def single(held: HeldOut) -> Tensor:
     return shares
 
 
-def greedy_shares(held: HeldOut, chosen: Tensor) -> Tensor:
-    """Return the shares [C] that a greedy selection gives the candidates for the chosen rows [n]; the winner's is never 0."""
+def shares_of(counts: Tensor) -> Tensor:
+    """Return the shares [C], on the host, of candidates that were taken so often."""
+    counts = counts.cpu().double()
+    return counts / counts.sum()
+
+
+def greedy_counts(held: HeldOut, chosen: Tensor) -> Tensor:
+    """Return how often [C] a greedy selection for the chosen rows [n] takes each candidate; it takes the winner once at least."""
     predictions = held.predictions[:, :, chosen]  # [S, C, n, K]
-    counts = single(held)
+    candidates = torch.arange(predictions.shape[1], device=predictions.device)
+    counts = (candidates == 0).to(predictions.dtype)  # [C]
     total = predictions[:, 0]  # [S, n, K]
     best = counts
-    degree, best_loss = _calibrated(held, total, chosen)
+    degree = _coarse_temperature(held, total, chosen)
+    best_loss = _loss_at(held, total, chosen, degree)
     for size in range(2, ROUNDS + 1):
         means = [(total + predictions[:, place]) / size for place in range(len(counts))]
-        losses = [_loss_at(held, mean, chosen, degree) for mean in means]
-        place = min(range(len(losses)), key=losses.__getitem__)
-        counts = counts.clone()
-        counts[place] += 1
-        total = total + predictions[:, place]
-        degree, loss = _calibrated(held, means[place], chosen)
-        if loss < best_loss:
-            best, best_loss = counts, loss
-    return best / best.sum()
+        place = torch.stack([_loss_at(held, mean, chosen, degree) for mean in means]).argmin()
+        counts = counts + (candidates == place)
+        total = total + predictions.index_select(1, place.view(1))[:, 0]
+        degree = _coarse_temperature(held, total / size, chosen)
+        loss = _loss_at(held, total / size, chosen, degree)
+        best = torch.where(loss < best_loss, counts, best)
+        best_loss = torch.minimum(loss, best_loss)
+    return best
 
 
-def _calibrated(held: HeldOut, mean: Tensor, chosen: Tensor) -> tuple[float, float]:
-    """Return the temperature of a mean [S, n, K] for the chosen rows, 1 where it takes none, and the loss at it."""
-    degree = temperature(held, mean, chosen, COARSE) if takes_temperature(held) else 1.0
-    return degree, _loss_at(held, mean, chosen, degree)
+def _coarse_temperature(held: HeldOut, mean: Tensor, chosen: Tensor) -> Tensor | None:
+    """Return the temperature [] of a mean [S, n, K] for the chosen rows, roughly; None where it takes none."""
+    return _temperature(held, mean, chosen, COARSE) if takes_temperature(held) else None
 
 
-def _loss_at(held: HeldOut, mean: Tensor, chosen: Tensor, degree: float) -> float:
-    return held.loss(Combination(temperature=degree).predict(held.data.task, [mean]), chosen)
+def _predicted_at(held: HeldOut, mean: Tensor, degree: Tensor | None) -> Tensor:
+    """Return a mean [..., K] at a temperature []; None leaves it as it is."""
+    task = held.data.task
+    return mean if degree is None else task.head(outputs_for(task, mean) / degree)
+
+
+def _loss_at(held: HeldOut, mean: Tensor, chosen: Tensor, degree: Tensor | None) -> Tensor:
+    return held.loss(_predicted_at(held, mean, degree), chosen)
 
 
 def temperature(held: HeldOut, mean: Tensor, chosen: Tensor, tolerance: float = 1e-3) -> float:
     """Return the temperature of a mean [S, n, K] with the lowest loss on the chosen rows; its logarithm is known to the tolerance."""
+    return float(_temperature(held, mean, chosen, tolerance))
+
+
+def _temperature(held: HeldOut, mean: Tensor, chosen: Tensor, tolerance: float = 1e-3) -> Tensor:
+    """Return `temperature` as a tensor [], on a GPU without waiting for it."""
     outputs = outputs_for(held.data.task, mean)
+    if outputs.is_cuda:
+        return _temperature_by_points(held, outputs, chosen, tolerance)
     head = held.data.task.head
 
     def loss(logarithm: float) -> float:
-        return held.loss(head(outputs / exp(logarithm)), chosen)
+        return float(held.loss(head(outputs / exp(logarithm)), chosen))
 
-    return exp(minimize_scalar(loss, bounds=(-SPAN, SPAN), method="bounded", options={"xatol": tolerance}).x)
+    found = minimize_scalar(loss, bounds=(-SPAN, SPAN), method="bounded", options={"xatol": tolerance})
+    return torch.tensor(exp(found.x), dtype=torch.float64)
+
+
+def _temperature_by_points(held: HeldOut, outputs: Tensor, chosen: Tensor, tolerance: float) -> Tensor:
+    """Return the temperature [] of outputs [S, n, K] by comparing evenly spread ones, then those between the best one's neighbours.
+
+    The loss falls towards the best temperature from both sides, so that it lies there.
+    """
+    places = torch.linspace(-1, 1, POINTS, dtype=outputs.dtype, device=outputs.device)
+    middle = torch.zeros_like(places[0])
+    reach = SPAN
+    while reach > tolerance:
+        logarithms = (middle + reach * places).clamp(-SPAN, SPAN)
+        parts = logarithms.exp().view(-1, 1, 1, 1).split(max(1, AT_ONCE // outputs.numel()))
+        losses = [held.losses(held.data.task.head(outputs / part), chosen) for part in parts]
+        middle = logarithms.index_select(0, torch.cat(losses).argmin().view(1)).squeeze(0)
+        reach *= 2 / (POINTS - 1)
+    return middle.exp()
 
 
 def takes_temperature(held: HeldOut) -> bool:
@@ -156,27 +216,36 @@ def fitted(held: HeldOut, study_seed: int, *, several: bool) -> Fitted:
 
     A temperature is there where it lowers the loss on rows that it was not fitted to.
     """
-    every = torch.arange(len(held), device=held.predictions.device)
+    device = held.predictions.device
+    every = torch.arange(len(held), device=device)
     groups = _groups(held, study_seed)
-    rest = [every[groups != group] for group in range(int(groups.max()) + 1)]
+    numbers = range(int(groups.max()) + 1)
+    rest = [_where(groups != number).to(device) for number in numbers]
+    of_groups = [_where(groups == number).to(device) for number in numbers]
     shares = [single(held)] * len(rest)
     if several:
-        shares = [greedy_shares(held, chosen) for chosen in rest]
-    plain = _cross_fitted(held, groups, shares, [1.0] * len(rest))
-    plain_loss = held.loss(plain, every)
+        counts = torch.stack([greedy_counts(held, chosen) for chosen in rest])
+        shares = [shares_of(own) for own in counts.cpu()]
+    plain = _cross_fitted(held, of_groups, shares, [None] * len(rest))
+    plain_loss = float(held.loss(plain, every))
     final = torch.stack(shares).mean(dim=0)
     if not takes_temperature(held):
         return Fitted(final, 1.0, plain, plain_loss, plain_loss)
-    temperatures = [_temperature_of(held, own, chosen) for own, chosen in zip(shares, rest, strict=True)]
-    calibrated = _cross_fitted(held, groups, shares, temperatures)
-    loss = held.loss(calibrated, every)
+    temperatures = [_temperature_of(held, each, chosen) for each, chosen in zip(shares, rest, strict=True)]
+    calibrated = _cross_fitted(held, of_groups, shares, temperatures)
+    loss = float(held.loss(calibrated, every))
     if loss >= plain_loss:
         return Fitted(final, 1.0, plain, plain_loss, plain_loss)
-    return Fitted(final, _temperature_of(held, final, every), calibrated, loss, plain_loss)
+    return Fitted(final, float(_temperature_of(held, final, every)), calibrated, loss, plain_loss)
 
 
-def _temperature_of(held: HeldOut, shares: Tensor, chosen: Tensor) -> float:
-    return temperature(held, held.together(shares.tolist())[:, chosen], chosen)
+def _where(chosen: Tensor) -> Tensor:
+    """Return the numbers of the rows that are chosen."""
+    return chosen.nonzero().flatten()
+
+
+def _temperature_of(held: HeldOut, shares: Tensor, chosen: Tensor) -> Tensor:
+    return _temperature(held, held.together(shares.tolist())[:, chosen], chosen)
 
 
 def standard_error(held: HeldOut, several: Fitted, one: Fitted) -> float:
@@ -189,20 +258,19 @@ def standard_error(held: HeldOut, several: Fitted, one: Fitted) -> float:
 
 
 def _groups(held: HeldOut, study_seed: int) -> Tensor:
-    """Return the part of each row [N], drawn from the study's seed."""
+    """Return the group of each row [N], drawn from the study's seed, on the host."""
     generator = torch.Generator().manual_seed(derive_seed(study_seed, "parts of held-out rows") % 2**63)
     order = torch.randperm(len(held), generator=generator)
-    return (order % min(PARTS, len(held))).to(held.predictions.device)
+    return order % min(PARTS, len(held))
 
 
-def _cross_fitted(held: HeldOut, groups: Tensor, shares: Sequence[Tensor], temperatures: Sequence[float]) -> Tensor:
-    """Return predictions [S, N, K], each part's by the shares and the temperature that were fitted to the others."""
+def _cross_fitted(
+    held: HeldOut, groups: Sequence[Tensor], shares: Sequence[Tensor], temperatures: Sequence[Tensor | None]
+) -> Tensor:
+    """Return predictions [S, N, K], those of each group's rows by the shares and the temperature that were fitted to the others."""
     found = torch.empty_like(held.predictions[:, 0])
-    task = held.data.task
-    for group, (own, degree) in enumerate(zip(shares, temperatures, strict=True)):
-        chosen = groups == group
-        together = held.together(own.tolist())[:, chosen]
-        found[:, chosen] = Combination(temperature=degree).predict(task, [together])
+    for chosen, own, degree in zip(groups, shares, temperatures, strict=True):
+        found[:, chosen] = _predicted_at(held, held.together(own.tolist())[:, chosen], degree)
     return found
 
 

@@ -4,7 +4,7 @@ And the objectives of a study: the metric, which training tracks, and others, wh
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import isfinite
 from typing import Any
@@ -121,7 +121,8 @@ def interval_over_parts(parts: Sequence[tuple[Data, Rows, Tensor]]) -> tuple[flo
         weights = torch.cat([_weights(rows) for _, rows, _ in parts])
         return mean_interval(_array(torch.cat(each)), _array(weights), root=metric.is_root)
     generator = np.random.default_rng(derive_seed("bootstrap", count) % 2**32)
-    draws = [_mean_metric([_resample(*part, generator) for part in parts]) for _ in range(RESAMPLES)]
+    on_host = [_on_host(*part) for part in parts]
+    draws = [_mean_metric([_resample(*part, generator) for part in on_host]) for _ in range(RESAMPLES)]
     if np.isnan(draws).all():
         return np.nan, np.nan
     low, high = np.nanpercentile(draws, [2.5, 97.5])
@@ -141,6 +142,13 @@ def _weights(rows: Rows) -> Tensor:
 
 def _array(tensor: Tensor) -> npt.NDArray[np.float64]:
     return tensor.double().cpu().numpy()
+
+
+def _on_host(data: Data, rows: Rows, predictions: Tensor) -> tuple[Data, Rows, Tensor]:
+    """Return a part on the host, where no draw waits for a device, and without the inputs, which no metric needs."""
+    here = replace(data, target_mean=data.target_mean.cpu(), target_scale=data.target_scale.cpu())
+    bare = replace(rows, inputs=rows.inputs[:, :0]).to("cpu", rows.inputs.dtype)
+    return here, bare, predictions.cpu()
 
 
 def _resample(data: Data, rows: Rows, predictions: Tensor, generator: np.random.Generator) -> tuple[Data, Rows, Tensor]:

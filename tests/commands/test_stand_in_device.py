@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from hpsearch.cli import main
+from hpsearch.searching.ensemble import SEEDS
 from tests.support.stand_in_device import Recorder, Waits, stand_in_device
 
 TARGETS = {"regression": "number", "binary": "yes", "multiclass": "kind", "multilabel": "red, blue"}
@@ -27,11 +28,11 @@ def table(rows: int = 120) -> pd.DataFrame:
     return frame
 
 
-def write_table(folder: Path, task: str) -> list[str]:
+def write_table(folder: Path, task: str, rows: int = 120) -> list[str]:
     """Write a table with the target of one task; return the options that name it."""
     names = TARGETS[task].split(", ")
     file = folder / "t.csv"
-    table()[["p", "q", "r", *names]].to_csv(file, index=False)
+    table(rows)[["p", "q", "r", *names]].to_csv(file, index=False)
     return ["--data", str(file), "--target", TARGETS[task]]
 
 
@@ -77,6 +78,20 @@ def test_a_study_on_the_device(tmp_path: Path, task: str, capsys: pytest.Capture
         assert main(["predict", "t", str(tmp_path / "t.csv"), *output, *reports]) == 0
     assert_no_waits(waits)
     assert len(pd.read_csv(tmp_path / "out.csv")) == len(table())
+    capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_judged_networks_wait_for_the_device_seldom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run whose ensemble is judged and calibrated waits at most twice for each network that held rows out."""
+    given = write_table(tmp_path, "multiclass", rows=700)  # 140 rows are held out: enough for a temperature
+    confirmed = ["--set", "confirm.trials=3", "--set", "confirm.seeds=2", "--set", "confirm.ensemble=3"]
+    options = [*FAST, *confirmed, "--metric", "f1", "--trials", "4", "--reports", str(tmp_path)]
+    with stand_in_device() as waits:
+        assert main(["run", *given, *options]) == 0
+    judging = ("/searching/held_out.py", "/searching/ensemble.py", "/searching/scoring.py")
+    found = sum(count for where, count in waits.all.items() if where.split(", ")[1].split(":")[0] in judging)
+    assert 0 < found <= 2 * 3 * SEEDS, waits.all
     capsys.readouterr()
 
 

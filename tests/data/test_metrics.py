@@ -285,3 +285,16 @@ def test_many_networks_take_as_many_launches_as_few(task: str) -> None:
                 confusion(predictions, rows.targets)
             counts.append(launches.count)
         assert counts[0] == counts[1] < 20
+
+
+def test_an_interval_waits_for_a_device_a_few_times() -> None:
+    """The bootstrap of a metric draws on the host, and has the interval of data that lie there."""
+    data = small_data("multiclass").judged_by(METRICS["f1"])
+    predictions = data.predict(outputs_of_networks(data, 1)[0])
+    expected = interval(data, data.validation, predictions)
+    with stand_in_device() as waits:
+        there = data.to("cuda", torch.float64)
+        on_device = predictions.to("cuda")
+        waits.all.clear()
+        assert interval(there, there.validation, on_device) == expected
+        assert waits.all.total() <= 8

@@ -17,13 +17,15 @@ from hpsearch.searching.held_out import (
     HeldOut,
     absolute_errors,
     fitted,
-    greedy_shares,
+    greedy_counts,
     metric_values,
+    shares_of,
     standard_error,
     temperature,
 )
 from hpsearch.searching.loop import unlike_first
 from hpsearch.trial import Architecture, Outcome, TrainingRun, TrialSpec
+from tests.support.stand_in_device import stand_in_device
 
 
 def made(task: str, rows: int, seed: int = 0) -> tuple[Data, Tensor]:
@@ -98,7 +100,7 @@ def test_greedy_selection_finds_the_shares_of_two_that_err_apart() -> None:
         * torch.tensor([1.0, 1.0, 10.0])[:, None, None]
     )
     candidates = held(data, *(truth + errors))
-    shares = greedy_shares(candidates, torch.arange(len(candidates)))
+    shares = shares_of(greedy_counts(candidates, torch.arange(len(candidates))))
     assert shares[:2].tolist() == pytest.approx([0.5, 0.5], abs=0.1)
     assert shares[2] <= 0.05
     together, alone = (fitted(candidates, 0, several=several) for several in (True, False))
@@ -113,7 +115,7 @@ def test_an_unsure_winner_is_not_mixed_with_worse_networks_that_are_sure() -> No
     chosen = torch.arange(len(candidates))
     mixed = candidates.together([0.5, 0.5])
     assert candidates.loss(mixed, chosen) < candidates.loss(candidates.predictions[:, 0], chosen)
-    assert greedy_shares(candidates, chosen)[0] > 0.9
+    assert shares_of(greedy_counts(candidates, chosen))[0] > 0.9
     together, alone = (fitted(candidates, 0, several=several) for several in (True, False))
     assert together.loss <= alone.loss * 1.01
 
@@ -188,3 +190,39 @@ def test_leaders_are_unlike_before_they_are_twins() -> None:
     ]
     assert [spec.number for _, spec in unlike_first(ranked, 3)] == [0, 2, 4]
     assert [spec.number for _, spec in unlike_first(ranked, 4)] == [0, 1, 2, 4]
+
+
+def on_device(here: HeldOut) -> HeldOut:
+    """The same on the stand-in device."""
+    data = here.data.to("cuda", here.predictions.dtype)
+    return HeldOut(data, here.predictions.to("cuda"), data.validation, None, ((data, len(data.validation)),))
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_a_device_is_waited_for_a_few_times(task: str) -> None:
+    """Shares and temperature come from a device with the same loss, and with as many waits however many losses were compared."""
+    data, truth = made(task, 600)
+    noise = torch.randn(4, *truth.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    here = held(data, *(scale * truth + own for scale, own in zip((1, 1, 2, 0.5), noise, strict=True)))
+    expected = fitted(here, 0, several=True)
+    with stand_in_device() as waits:
+        there = on_device(here)
+        waits.all.clear()
+        found = fitted(there, 0, several=True)
+        assert waits.all.total() <= 4
+        assert found.loss == pytest.approx(expected.loss, rel=5e-3)
+        assert found.shares.tolist() == pytest.approx(expected.shares.tolist(), abs=0.05)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_a_temperature_of_a_device_is_the_host_s(task: str) -> None:
+    """The lowest loss is found at the same temperature by comparing points on a device, at both ends of the range too."""
+    data, truth = made(task, 600)
+    chosen = torch.arange(len(data.validation))
+    for scale in (0.01, 0.5, 1, 4, 50):
+        here = held(data, scale * truth)
+        expected = temperature(here, here.predictions[:, 0], chosen)
+        with stand_in_device():
+            there = on_device(here)
+            found = temperature(there, there.predictions[:, 0], chosen.to("cuda"))
+        assert found == pytest.approx(expected, rel=2e-3)

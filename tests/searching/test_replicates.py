@@ -342,7 +342,7 @@ def test_without_confirmation_the_search_s_best_is_kept(tmp_path: Path) -> None:
 
 def halves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have two candidates selected, with equal shares."""
-    monkeypatch.setattr(held_out, "greedy_shares", lambda held, chosen: torch.tensor([0.5, 0.5]))
+    monkeypatch.setattr(held_out, "greedy_counts", lambda held, chosen: torch.ones(2))
     monkeypatch.setattr(ensemble, "_keeps_several", lambda *values: True)
 
 
