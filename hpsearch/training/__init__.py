@@ -41,7 +41,9 @@ ENGINES: dict[str, EngineRow] = {
     "auto": EngineRow("the fastest for each trial's device, batch size and network (the default)"),
     "reference": EngineRow("one trial at a time in plain torch: the specification of training"),
     "fused": EngineRow("trials of one batch size as one batched computation; a CUDA graph of it on a GPU"),
-    "compiled": EngineRow("a compiled kernel for each trial, its weights staying in a core's cache"),
+    "compiled": EngineRow(
+        "on a CPU a compiled kernel, a trial a core; on CUDA launches of kernels that many trials share"
+    ),
 }
 FORMER_NAMES = {"resident": "compiled"}
 

@@ -63,7 +63,6 @@ class Capabilities:
     tasks: Collection[str]
     activations: Collection[str] | None = None
     dtypes: Collection[torch.dtype] = (torch.float32, torch.float64)
-    max_batch_size: int | None = None
     max_outputs: int | None = None
     package: str | None = None
 
@@ -81,8 +80,6 @@ class Capabilities:
         device_type = device_of(data).type
         if device_type not in self.device_types:
             yield f"{self.engine} does not train on {device_type}"
-        if self.max_batch_size is not None and spec.batch_size > self.max_batch_size:
-            yield f"batch size {spec.batch_size:,} is above {self.max_batch_size}"
         if OPTIMIZERS[spec.optimizer].formula is None:
             yield f"the optimizer '{spec.optimizer}' has no formula"
         if self.activations is not None and network.activation not in self.activations:

@@ -5,5 +5,5 @@ trial has a core and its own shapes; matrix products are BLAS's, all between the
 a `TrialSpec` to the kernel and back, `kernel` trains on batches, `single_row` on batches of one row, `activations` and `losses` are
 their parts, `jit` says how all of this is compiled.
 
-On a GPU a trial has a block of threads (`triton`), for batches of a few rows.
+On a GPU many trials share each launch of a kernel, at every batch size (`triton`).
 """

@@ -1,5 +1,5 @@
-"""The compiled engine on a GPU: each trial is one block of threads, which trains it by itself from launch to launch.
+"""The compiled engine on a GPU: an update of many trials is a few launches, of which each computes one layer of all of them, unpadded.
 
-`kernel` is a trial's updates as one Triton program, losses included, `network` goes forward and backward in it, `language` is their
-common ground; `tables` are what it reads and writes; `group` drives it from evaluation to evaluation.
+`kernels` are these launches as Triton programs, `elementwise` their parts that act on single numbers, `language` their common ground;
+`tables` are what they read and write; `step` launches them for one update or evaluation; `group` drives it from evaluation to evaluation.
 """
