@@ -315,11 +315,14 @@ def _area_under_curve(predictions: Tensor, targets: Tensor, weights: Weights = N
     """Of several classes each against the rest, all with equal weight (macro average)."""
     import torch
 
+    # Ranks are computed on the host.
+    predictions, targets = predictions.cpu(), targets.cpu()
+    weights = None if weights is None else weights.cpu()
     scores = predictions.transpose(-1, -2)  # [..., C, N]
     if targets.dim() == 2:
         area = _areas(scores, targets.T >= HALF, weights).mean(dim=-1)
     else:
-        classes = torch.arange(predictions.shape[-1], device=targets.device)
+        classes = torch.arange(predictions.shape[-1])
         area = _areas(scores, targets == classes[:, None], weights).nanmean(dim=-1)
     return area.where(~predictions.isnan().flatten(-2).any(dim=-1), float("nan"))
 
@@ -336,9 +339,9 @@ def _areas(scores: Tensor, hits: Tensor, weights: Weights) -> Tensor:
     if weights is not None:
         pairs = zip(scores.reshape(-1, scores.shape[-1]), hits.expand(scores.shape).flatten(0, -2), strict=True)
         return torch.stack([_weighted_area(*pair, weights.double()) for pair in pairs]).view(scores.shape[:-1])
-    ranks = torch.from_numpy(rankdata(scores.cpu().numpy(), axis=-1)).to(hits.device)  # [..., C, N]
+    ranks = torch.from_numpy(rankdata(scores.numpy(), axis=-1))  # [..., C, N]
     count = hits.sum(dim=-1).double()  # [C]
-    above = (ranks * hits).sum(dim=-1) - count * (count + 1) / 2  # pairs in the right order; sums of halves are exact
+    above = (ranks * hits).sum(dim=-1) - count * (count + 1) / 2  # pairs in the right order
     return above / (count * (scores.shape[-1] - count))
 
 
@@ -347,7 +350,7 @@ def _weighted_area(scores: Tensor, hits: Tensor, weights: Tensor) -> Tensor:
     import torch
 
     _, places = scores.unique(return_inverse=True)  # [N], ascending
-    low = torch.zeros(int(places.max()) + 1, dtype=torch.float64, device=scores.device)
+    low = torch.zeros(int(places.max()) + 1, dtype=torch.float64)
     low = low.index_add(0, places, torch.where(hits, 0.0, weights))  # of the rows that should be low, by score
     below = low.cumsum(0) - low / 2
     above = (torch.where(hits, weights, 0.0) * below[places]).sum()

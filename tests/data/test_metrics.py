@@ -258,6 +258,27 @@ def test_sums_on_a_device_are_those_of_torch() -> None:
                 assert torch.equal(total(values.round().to("cuda"), dim).cpu(), values.round().sum(dim))
 
 
+@pytest.mark.parametrize("name", BY_CLASS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_metrics_by_class_wait_for_a_device_as_often_for_many(name: str, weighted: bool) -> None:
+    """Those that are computed on the host copy what they need of all networks at once."""
+    here = small_data("multiclass").judged_by(METRICS[name])
+    if weighted:
+        here = replace(here, validation=replace(here.validation, weights=torch.ones(len(here.validation)).double()))
+    found: list[int] = []
+    with stand_in_device() as waits:
+        there = here.to("cuda", torch.float64)
+        for networks in (1, 8):
+            outputs = outputs_of_networks(here, networks)
+            moved = outputs.to("cuda")
+            waits.all.clear()
+            scores = there.scores(moved, there.validation)
+            found.append(waits.all.total())
+            for pair, own in zip(scores, outputs, strict=True):
+                assert pair == pytest.approx(here.score(own, here.validation), rel=1e-12)
+    assert found[0] == found[1] <= 4
+
+
 ON_THE_HOST = ("balanced_accuracy", "f1", "mcc")  # from a small table of each network, which the device counts
 
 
