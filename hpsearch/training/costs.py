@@ -17,7 +17,7 @@ from hpsearch.trial import TrialSpec
 
 KINDS = 8  # into which trials in flight fall by their batch sizes, about: the default space has so many
 PASSES = 3  # products of all weights with a batch: forward, by the values below, by the weights
-LAUNCHES = (5, 2)  # of an update on the GPU, and of each hidden layer besides
+LAUNCHES = (4, 2)  # of an update on the GPU, and of each hidden layer besides
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tests.support.cohorts import varied_spec
 from tests.support.small import small_data
 from tests.support.triton_trials import report
 
-KERNELS = ("forward", "loss", "total_loss", "backward", "learn")
+KERNELS = ("forward", "loss", "backward", "learn")
 SHARED = 48 * 1024  # bytes that a block has on every GPU
 REGISTERS = 255  # of a thread
 

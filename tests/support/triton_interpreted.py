@@ -198,7 +198,7 @@ def check_memory_of_a_step() -> None:
 
 
 def check_launches() -> None:
-    """An update and an evaluation of 1, 8 and 64 trials of one depth take as many launches."""
+    """An update of 1, 8 and 64 trials takes 2 · depth + 4 launches, and an evaluation of many as many as one of two."""
     from triton.runtime.interpreter import GridExecutor
 
     data = small_data("multiclass", torch.float32)
@@ -217,7 +217,8 @@ def check_launches() -> None:
             with Launches() as operations:
                 group.scores()
             found.append((update, operations.count + kernels.call_count))
-    assert found[0][0] == found[1][0] == found[2][0]
+    depth = len(specs[0].dense_architecture.widths)
+    assert {update for update, _ in found} == {2 * depth + 4}
     assert found[1][1] == found[2][1] <= found[0][1] + 2, found
 
 

@@ -220,12 +220,9 @@ def loss(
     tl.store(feed.shares + index, tl.sum(tl.where(mask, value, 0.0)) * share)
 
 
-@kernel("tiles")
-def total_loss(feed: tl.tuple, tiles: tl.tensor) -> None:
+@compiled
+def total_loss(feed: tl.tuple, trial: tl.tensor, trials: tl.tensor, tiles: tl.tensor) -> None:
     """Add the shares of a trial's tiles to the update's loss."""
-    trial, trials = tl.program_id(0), tl.num_programs(0)
-    if resting(feed, trial):
-        return
     total = tl.load(feed.shares + trial * tiles)
     for index in range(1, tiles):
         total += tl.load(feed.shares + trial * tiles + index)
@@ -269,7 +266,7 @@ def backward(
     tl.store(scratch.deltas + to, gradient * slope, mask=mask)
 
 
-@kernel("first_row", "count", "room")
+@kernel("first_row", "count", "room", "tiles")
 def learn(
     work: tl.tensor,
     state: tl.tuple,
@@ -280,6 +277,7 @@ def learn(
     first_row: tl.tensor,
     count: tl.tensor,
     room: tl.tensor,
+    tiles: tl.tensor,
     parts: tl.constexpr,
     side: tl.constexpr,
     depth: tl.constexpr,
@@ -287,7 +285,8 @@ def learn(
 ) -> None:
     """Update a tile of weights, or with `parts` of a batch go on with its gradient, and update with the last of them.
 
-    `work` [tiles, 4] has trial, layer, first input, first unit; the first inputs of a layer bring its bias along.
+    `work` [tiles, 4] has trial, layer, first input, first unit; the first inputs of a layer bring its bias along, and a trial's first tile
+    the update's loss, of so many `tiles` of losses.
     """
     tile_at = work + 4 * tl.program_id(0)
     trial, layer = tl.load(tile_at), tl.load(tile_at + 1).to(tl.int32)
@@ -326,3 +325,5 @@ def learn(
         rule = read_rule(numbers, steps, tl.load(integers + 4) > 0, tl.load(integers + 5) > 0)
         update(state, at, to, mask, weight, gradient, rule)
         update(state, at, bias_to, bias_mask, bias, bias_gradient, rule)
+        if layer + first_input + first_unit == 0:
+            total_loss(feed, trial, tl.load(integers + 8), tiles)

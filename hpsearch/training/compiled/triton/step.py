@@ -166,7 +166,6 @@ class Step:
         with torch.cuda.device(self.like.get_device()):  # -1, the CPU, changes nothing
             for first_row in range(0, self.batch, self.part):
                 self._part(first_row, min(self.part, self.batch - first_row))
-            kernels.total_loss[(self.room.trials,)](self.changing, self.loss_tiles)
         self.feed.end()
 
     def _part(self, first_row: int, count: int) -> None:
@@ -207,6 +206,7 @@ class Step:
             self.trials,
             self.changing,
             *part,
+            self.loss_tiles,
             parts=self.part < self.batch,
             depth=self.tiles.batch_depth,
             **self.common,
