@@ -45,7 +45,10 @@ LAUNCH = 2e-6  # seconds
 TURN = 5e-7
 BANDWIDTH = 0.85 * 4.3e12  # bytes a second
 RATE = 30e12  # operations a second in float32, half of the peak
-SCORE = 1.5e-4  # seconds of the host for each trial's score
+SCORES = (
+    1e-4,
+    3e-5,
+)  # seconds of the host for the scores of a group: 20 operations, and of each trial besides (measured)
 HOST_LAUNCH = 3e-5  # seconds of the host for a launch of Triton's that is not replayed, guessed
 TORCH_LAUNCH = 5e-6  # seconds of the host for an operation of torch's, guessed: what is usually said to be the least
 TORCH_OPERATIONS = (5, 6)  # of an update with an optimizer that is one operation, and of each layer besides (counted)
@@ -95,7 +98,6 @@ def step_of(specs: Sequence[TrialSpec], batch: int) -> Launches:
         launches.add(moved, done, sum(2 * batch * a * b for a, b in pairs), -(-max(a for a, _ in pairs) // depth))
     outputs = sum(shape[-1][1] for shape in shapes)
     launches.add(8 * batch * outputs, 0, 0, 1)
-    launches.add(8 * len(specs), 0, 0, 1)
     for layer in range(max(map(len, shapes)) - 1, 0, -1):
         pairs = [shape[layer] for shape in shapes if len(shape) > layer]
         moved = sum(4 * (a * b + batch * (2 * a + b)) for a, b in pairs)
@@ -112,6 +114,12 @@ def step_of(specs: Sequence[TrialSpec], batch: int) -> Launches:
     launches.add(moved, done, useful, -(-batch // min(rows, 2 * LEAST)))
     launches.add(16, 0, 0, 1)  # the position
     return launches
+
+
+def seconds_of_scores(trials: int) -> float:
+    """Return the seconds of the host for an evaluation of so many trials."""
+    of_any, of_a_trial = SCORES
+    return of_any + of_a_trial * trials
 
 
 def torch_operations(layers: int) -> int:
@@ -196,9 +204,9 @@ class SimulatedGroup:
         step = step_of(self.specs, batch)
         updates = [self.updates(spec) for spec in self.specs]
         for spec, own in zip(self.specs, updates, strict=True):
-            self.clock.alone += own * step_of([spec], batch).seconds + SCORE
+            self.clock.alone += own * step_of([spec], batch).seconds + seconds_of_scores(1)
             self.clock.in_torch += own * torch_operations(len(spec.dense_architecture.widths) + 1) * TORCH_LAUNCH
-        host = SCORE * len(self.specs)
+        host = seconds_of_scores(len(self.specs))
         if self.on_cores:
             return max(updates) * seconds_on_cores(self.specs[0], 1, 1) + host, 0.0
         self.clock.steps += max(updates)
