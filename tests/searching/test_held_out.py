@@ -120,6 +120,29 @@ def test_an_unsure_winner_is_not_mixed_with_worse_networks_that_are_sure() -> No
     assert together.loss <= alone.loss * 1.01
 
 
+def test_shares_and_temperature_are_fitted_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every loss of the fit is computed on one thread, and afterwards there are as many as before."""
+    data, truth = made("multiclass", 300)
+    candidates = held(data, truth, 3 * truth)
+    loss = HeldOut.loss
+    threads = []
+
+    def counted_loss(self: HeldOut, predictions: Tensor, chosen: Tensor) -> float:
+        threads.append(torch.get_num_threads())
+        return loss(self, predictions, chosen)
+
+    monkeypatch.setattr(HeldOut, "loss", counted_loss)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        fitted(candidates, 0, several=True)
+        after = torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+    assert set(threads) == {1}
+    assert after == 2
+
+
 def test_the_winner_alone_is_kept_where_others_only_add_errors() -> None:
     """A candidate that is the winner plus noise gets no share, and the ensemble's cross-fitted loss is the winner's."""
     data, truth = made("regression", 500)
