@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,34 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def korean_too(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which something is said, of data or of a run, that has no Korean: `hpsearch/locales/ko.toml` lacks it."""
+    from hpsearch.data import assemble
+    from hpsearch.progress import SilentObserver
+    from tests.support.korean import is_korean, sentences_of
+    from tests.support.observers import RecordingObserver
+
+    said: set[str] = set()
+    assembled = assemble._assemble
+
+    def assemble_and_note(*given: Any, **options: Any) -> Any:
+        data = assembled(*given, **options)
+        said.update(sentences_of(data.summary))
+        return data
+
+    def announce_and_note(self: RecordingObserver, sentence: str) -> None:
+        said.add(sentence)
+        self.sentences.append(sentence)
+
+    monkeypatch.setattr(assemble, "_assemble", assemble_and_note)
+    monkeypatch.setattr(SilentObserver, "announce", lambda self, sentence: said.add(sentence))
+    monkeypatch.setattr(RecordingObserver, "announce", announce_and_note)
+    yield
+    english = sorted(sentence for sentence in said if not is_korean(sentence))
+    assert not english, "ko.toml has no Korean for these sentences"
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ where `search.foreign.…` has them.
 
 What the rooms below say in English (outcomes, metrics, notices about the data, the stages of a run) is English in storages and files.
 The table `word` of another language has what to say instead: its keys are the English texts, with `{gaps}` where they have values.
+What a gap holds is looked up in the same way, so a sentence of parts needs a key for each part, not one for each combination. Gaps of
+some names hold one kind of value only (see `HELD`), which tells `2 rows` from any other text that ends with `rows`.
 """
 
 import os
@@ -22,6 +24,11 @@ from hpsearch.errors import look_up
 LANGUAGES = {"en": "English", "ko": "한국어"}
 WORD = "word."
 GAP = re.compile(r"\{\w+\}")
+HELD = {  # by a gap of this name; any other may hold anything
+    "count": r"\d[\d,]*",
+    "share": r"\d+ ?%",
+    "format": r"%[^()]+?",  # of dates
+}
 
 
 def usual_language(environment: Mapping[str, str] = os.environ) -> str:
@@ -132,9 +139,13 @@ def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
 
 
 def gaps_pattern(english: str) -> re.Pattern[str]:
-    """Return the pattern of an English text whose `{gaps}` may hold anything; what they hold has its own words."""
-    parts = string.Formatter().parse(english)
-    return re.compile("".join(re.escape(plain) + (f"(?P<{name}>.+?)" if name else "") for plain, name, _, _ in parts))
+    """Return the pattern of an English text whose `{gaps}` may hold what `HELD` says; what they hold has its own words."""
+    pattern = ""
+    for plain, name, _, _ in string.Formatter().parse(english):
+        pattern += re.escape(plain)
+        if name:
+            pattern += f"(?P<{name}>{HELD.get(name, '.+?')})"
+    return re.compile(pattern)
 
 
 def _flattened(table: dict[str, Any], prefix: str) -> dict[str, str]:

@@ -65,7 +65,7 @@ def what_happened(record: StudyRecord, texts: Texts = ENGLISH) -> list[str]:
     if main in remedies:
         return [happened, remedies[main](record, texts)]
     detail = next(trial.detail for trial in record.trials if trial.outcome == main)
-    return [happened, texts(f"search.failures.{main.replace(' ', '_')}", detail=visible(detail, 300))]
+    return [happened, texts(f"search.failures.{main.replace(' ', '_')}", detail=visible(texts.word(detail), 300))]
 
 
 def endings(counts: Counter[str], texts: Texts = ENGLISH) -> str:

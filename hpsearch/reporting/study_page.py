@@ -436,6 +436,12 @@ def _data_columns(record: StudyRecord) -> list[Mapping[str, Any]]:
     return [column for column in record.data.get("columns") or [] if isinstance(column, Mapping)]
 
 
+def _column_row(column: Mapping[str, Any], texts: Texts) -> list[str]:
+    """Return the cells of a column's row; its name is its author's, whatever it means in English."""
+    said = [texts.word(str(column.get(key) or "")) for key in ("kind", "inputs", "note")]
+    return [visible(text, 200) for text in (str(column.get("name") or ""), *said)]
+
+
 def _columns(record: StudyRecord, texts: Texts) -> pieces.Section | None:
     """Return how a table was read and what became of its columns, where the study's data are one."""
     columns = _data_columns(record)
@@ -443,8 +449,7 @@ def _columns(record: StudyRecord, texts: Texts) -> pieces.Section | None:
         return None
     title = texts("search.columns.title")
     head = [texts(f"search.columns.{name}") for name in ("column", "kind", "inputs", "remark")]
-    keys = ("name", "kind", "inputs", "note")
-    body = [[visible(texts.word(str(column.get(key) or "")), 200) for key in keys] for column in columns[:MOST_COLUMNS]]
+    body = [_column_row(column, texts) for column in columns[:MOST_COLUMNS]]
     contents: list[Any] = [
         pieces.Paragraph(texts("search.columns.introduction"), "ask"),
         pieces.Bullets([visible(texts.word(str(line)), 300) for line in record.data.get("reading") or []]),

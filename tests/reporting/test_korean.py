@@ -20,16 +20,19 @@ from hpsearch.data.tasks import infer_task
 from hpsearch.locales import ENGLISH, LANGUAGES, Texts, sentences, usual_language
 from hpsearch.progress import PhaseProgress, SearchStatus
 from hpsearch.reporting import page, write_report
+from hpsearch.reporting.figures.points import trial_label
 from hpsearch.reporting.formatting import MetricFormat, interval, short
 from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.tables import frames
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import read
+from tests.support.korean import is_korean
 from tests.support.records import confirmed, ensembled, study, trials, unfinished
 
 PACKAGE = Path(__file__).parents[2] / "hpsearch"
 KOREAN = Texts("ko")
 ENGLISH_WORDS = re.compile(r"[A-Za-z]{3,}(?: [a-z]{2,}){3}")  # four words beside each other: a sentence
+WORDS = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 GIVEN = (  # by the author of a study, in made records, and by torch
     "How small a dense network",
     "each is taken as a class",
@@ -112,6 +115,24 @@ def test_a_page_has_no_english_sentence(kind: str) -> None:
     assert sum(bool(re.search("[가-힣]", text)) for text in texts) > 20
 
 
+def test_why_a_trial_failed_is_said_in_korean() -> None:
+    """A failed trial's point says in Korean what happened, which the storage keeps in English."""
+    metric = MetricFormat.named("accuracy", maximize=True, texts=KOREAN)
+    said = trial_label(lost().trials[2], metric, KOREAN)
+    assert "3번째 업데이트에서 발산(손실 = nan)" in said
+    assert "diverged" not in said
+
+
+def test_a_column_keeps_its_name() -> None:
+    """The table of columns says kinds and notes in Korean, and a name as it is, also where it is an English word."""
+    column = {"name": "date", "kind": "number", "inputs": 1, "missing": 0, "note": "it counts the rows"}
+    record = study()
+    texts = shown(replace(record, data={**record.data, "columns": [column]}))
+    assert "date" in texts
+    assert {"수", "행의 번호이다"} <= {*texts}
+    assert "날짜" not in texts
+
+
 def test_a_foreign_study_has_no_english_sentence(tmp_path: Path) -> None:
     """The page of a study that another program made is Korean too, and stands beside the English one; the files are English."""
     url = f"sqlite:///{tmp_path}/any.db"
@@ -169,11 +190,11 @@ def constants() -> str:
 def test_sentences_with_gaps_are_those_of_the_code(language: str) -> None:
     """What a language says instead of an English sentence with values has all words of one in the code, and the same gaps."""
     patterns = {key.removeprefix("word."): text for key, text in sentences(language).items() if key.startswith("word.")}
-    known = set(re.findall(r"[A-Za-z']+", constants()))
+    known = set(WORDS.findall(constants()))
     for english, text in patterns.items():
         if "{" in english:
             assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", text)), english
-            assert set(re.findall(r"[A-Za-z']+", re.sub(r"\{\w+\}", "", english))) <= known, english
+            assert set(WORDS.findall(re.sub(r"\{\w+\}", "", english))) <= known, english
 
 
 def test_a_sentence_with_values_is_translated_with_them() -> None:
@@ -183,6 +204,33 @@ def test_a_sentence_with_values_is_translated_with_them() -> None:
     said = "Column 'id' is not used (identifier): it counts the rows."
     assert KOREAN.word(said) == "'id' 열은 쓰지 않는다(식별자): 행의 번호이다."
     assert ENGLISH.word(said) == said
+
+
+def test_a_sentence_of_parts_is_translated_part_by_part() -> None:
+    """Parts that are joined are Korean each, whatever their number; numbers and shares are told from other text before the same words."""
+    note = "102 distinct texts in 120 rows; 81% of its cells are numbers, the others 'k.A.': if these mean a missing cell, "
+    note += "missing_values = ['k.A.'] reads them so (--missing-value 'k.A.'), and the column is a number"
+    said = KOREAN.word(f"Column 'dose' is not used (text): {note}.")
+    assert said.startswith(
+        "'dose' 열은 쓰지 않는다(텍스트): 120행에 서로 다른 텍스트 102개가 있다; 칸의 81%가 수이고 나머지는 'k.A.'."
+    )
+    assert is_korean(f"Column 'dose' is not used (text): {note}.")
+    said = "kinds: number ('a', 'b'), category ('c'), date ('d' and 2 more) (otherwise: --set data.columns.a=category)"
+    assert (
+        KOREAN.word(said)
+        == "열의 종류: 수('a', 'b'), 범주('c'), 날짜('d' 외 2개) (다르면: --set data.columns.a=category)"
+    )
+    years = "years of two digits are 1969 to 2068; if these are no dates: --set b."
+    said = KOREAN.word(f"Column 'day': read as %d.%m.%y, %y.%m.%d would fit too (--set a), {years}")
+    assert said.startswith("'day' 열: %d.%m.%y 형식으로 읽었다. %y.%m.%d 형식도 맞는다(--set a). 두 자리 연도는")
+    assert KOREAN.word("whatever 3 cells") == "whatever 3 cells"
+
+
+def test_a_sentence_without_korean_is_seen() -> None:
+    """What the tests ask of all that is said tells a sentence, or a part of one, that is left in English; values may be English."""
+    assert is_korean("Column 'a b c d' is not used (identifier): it counts the rows.")
+    assert not is_korean("Column 'a' is not used (identifier): it was seen on the moon.")
+    assert not is_korean("Nobody has translated this sentence.")
 
 
 def printed_by(width: int) -> tuple[Screen, io.StringIO]:

@@ -81,9 +81,11 @@ class TextNumbers:
             other = column.decimal not in (None, decimal) and name not in self.changed
             if other and column.share >= MOSTLY and not self.decision.by_column:
                 what = "file" if self.of_file else "frame"
+                as_numbers = kind_option(name, "number", of_file=self.of_file)
+                advice = f" {as_numbers} reads them." if as_numbers else ""
                 yield (
                     f"Column {shown(name)}: its cells are numbers with the decimal mark '{column.decimal}', the {what}'s is '{decimal}' "
-                    f"({self.decision.why}): they stay text. {kind_option(name, 'number', of_file=self.of_file)} reads them."
+                    f"({self.decision.why}): they stay text.{advice}"
                 )
 
     def differences(self, trained: TrainedTable | None) -> Iterator[str]:

@@ -44,4 +44,4 @@ def number_targets(
         return as_given
     if task is None and not facts_of(known).has_many_values:
         return as_given
-    return values, table.assumptions, tuple(parsing.vanished_notice(NAME.title(), plain, values))
+    return values, table.assumptions, tuple(parsing.vanished_notice("Target", plain, values))

@@ -209,7 +209,7 @@ def _count_files(folder: Path) -> int:
 
 
 def _joined_notice(layout: Layout) -> str:
-    names = f"{layout.names['validation']} joined those of {layout.names['train']}"
+    names = f"{shown(layout.names['validation'])} joined those of {shown(layout.names['train'])}"
     own = "--set data.validation=given: they alone validate"
     return f"The images of {names}; validation rows are drawn of both ({own})."
 

@@ -27,7 +27,7 @@ def failures(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> go.
     labels = []
     for one in found:
         rate = texts("search.figure.failures.rate", rate=number(one.rate))
-        labels.append(f"{bold_trial(one.trial.number, texts)}<br>{rate}<br>{label(one.trial.detail)}")
+        labels.append(f"{bold_trial(one.trial.number, texts)}<br>{rate}<br>{label(texts.word(one.trial.detail))}")
     look = marker(Outcome.DIVERGED, MetricFormat.of(record, texts), 9, 0.85)
     figure = blank(360)
     figure.add_trace(

@@ -237,7 +237,7 @@ def trial_label(trial: TrialRecord, metric: MetricFormat, texts: Texts) -> str:
     """Return what a trial's point says: number, outcome, value, hyperparameters."""
     ending = trial.outcome or trial.state
     if trial.failed or ending == "fail":
-        value = label(trial.detail or texts.word(ending))
+        value = label(texts.word(trial.detail or ending))
     else:
         value = f"{label(metric.name)} {metric.text(trial.value)}"
     lines = [f"{bold_trial(trial.number, texts)}, {label(texts.word(ending))}", value]
