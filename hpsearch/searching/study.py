@@ -149,7 +149,12 @@ def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
             f"results up to search.lag = {config.search.lag} before it are known (a study begun with a larger lag fills more)"
         )
     if device_of(study.data).type == "cuda":
-        yield from _together(config, folds)
+        yield _together(config, folds)
+    if config.search.trials <= config.search.lag and config.search.pruner != "none":
+        yield (
+            f"the pruner {config.search.pruner} ends no trial: it compares one with the results up to search.lag before it, and there "
+            "are none (a smaller search.lag gives it some)"
+        )
     if config.training.model is not None:
         yield (
             f"a network of your own ({config.training.model}) trains in plain torch, one at a time; of the space it has the "
@@ -158,21 +163,14 @@ def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
     yield from _before_training(study, search)
 
 
-def _together(config: StudyConfig, folds: int) -> Iterator[str]:
-    """Yield how many trials a GPU trains at once, and what the lag means for sampler and pruner."""
+def _together(config: StudyConfig, folds: int) -> str:
+    """Return how many trials a GPU trains at once, and what each of them knows."""
     lag = config.search.lag
     what = "trials" if folds == 1 else "folds of trials"
-    if lag < config.search.trials:
-        yield (
-            f"up to {lag * folds} {what} train at once: trial k is proposed from the results of trials 0 to k − {lag} (search.lag = {lag})"
-        )
-        return
-    yield f"up to {lag * folds} {what} train at once: none waits for the result of another (search.lag = {lag})"
-    if config.search.pruner != "none":
-        yield (
-            f"the pruner {config.search.pruner} ends no trial: it compares one with the results up to search.lag before it, and there "
-            "are none (a smaller search.lag gives it some)"
-        )
+    known = f"trial k is proposed from the results of trials 0 to k − {lag}"
+    if lag >= config.search.trials:
+        known = "none waits for the result of another"
+    return f"up to {lag * folds} {what} train at once: {known} (search.lag = {lag})"
 
 
 def _before_training(study: OpenStudy, search: Search) -> Iterator[str]:

@@ -109,20 +109,30 @@ def test_a_gpu_s_lag_is_said(
     )
 
 
-def test_a_pruner_without_results_is_said(
+ENDS_NONE = (
+    "the pruner median ends no trial: it compares one with the results up to search.lag before it, and there are none (a smaller "
+    "search.lag gives it some)"
+)
+
+
+def test_a_gpu_that_trains_all_at_once_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where all trials train at once, none waits and the pruner has nothing to compare with; both are said, in each language."""
+    """Where the lag is the number of trials, none waits for another."""
     monkeypatch.setattr("hpsearch.searching.study.device_of", lambda data: torch.device("cuda:0"))
+    assert main([*CliStudy(tmp_path).command, "--set", "search.lag=12"]) == 0
+    assert_said(capsys, "up to 12 trials train at once: none waits for the result of another (search.lag = 12)")
+
+
+def test_a_pruner_without_results_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no trial may know another's result the pruner ends none, which is said, on any device; with a smaller lag it is not."""
+    pruned = ["--set", "search.pruner=median"]
     study = CliStudy(tmp_path)
-    assert main([*study.command, "--set", "search.lag=12", "--set", "search.pruner=median"]) == 0
-    assert_said(
-        capsys,
-        "up to 12 trials train at once: none waits for the result of another (search.lag = 12)",
-        "the pruner median ends no trial: it compares one with the results up to search.lag before it, and there are none (a smaller "
-        "search.lag gives it some)",
-    )
+    assert main([*study.command, *pruned, "--set", "search.lag=12"]) == 0
+    assert_said(capsys, ENDS_NONE)
     assert not any(trial.state == "pruned" for trial in study.record().trials)
+    assert main([*CliStudy(tmp_path, name="smaller").command, *pruned, "--set", "search.lag=11"]) == 0
+    assert ENDS_NONE not in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.slow
