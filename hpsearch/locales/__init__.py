@@ -145,7 +145,7 @@ def gaps_pattern(english: str) -> re.Pattern[str]:
         pattern += re.escape(plain)
         if name:
             pattern += f"(?P<{name}>{HELD.get(name, '.+?')})"
-    return re.compile(pattern)
+    return re.compile(pattern, re.DOTALL)
 
 
 def _flattened(table: dict[str, Any], prefix: str) -> dict[str, str]:

@@ -55,12 +55,12 @@ def test_files_in_the_cache(capsys: pytest.CaptureFixture[str]) -> None:
     write(cache_folder(), "fashion_mnist")
     data = load("fashion_mnist", split=SplitOptions(validation=10))
     said = f"Files are those in {cache_folder()}, where --download keeps them (--data-root DIR: another folder)."
-    assert data.summary["notices"] == [said]
+    assert said in data.summary["notices"]
     assert main(["run", "fashion_mnist", "--download", *QUICK[:-1], "data.validation=10"]) == 0
     assert "where --download keeps them" in " ".join(capsys.readouterr().out.split())
     named = load("fashion_mnist", root=cache_folder(), split=SplitOptions(validation=10))
     assert named.summary["hash"] == data.summary["hash"]
-    assert named.summary["notices"] == []
+    assert said not in named.summary["notices"]
 
 
 def test_no_folder() -> None:
