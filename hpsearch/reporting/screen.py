@@ -383,11 +383,13 @@ def _first_and_last(config: "StudyConfig", metric: str, texts: Texts) -> Iterato
     search = config.search
     if isinstance(search.start, str):
         yield texts("screen.search.start_study", name=shown(search.start))
-    elif search.start and len(search.start) > FEW:
-        yield texts("screen.search.start_many", count=len(search.start))
     elif search.start:
-        settings = "; ".join(_settings(given, texts) for given in search.start)
-        yield texts("screen.search.start_settings", settings=settings)
+        first = search.start[: search.trials]
+        if len(first) > FEW:
+            yield texts("screen.search.start_many", count=len(first))
+        else:
+            settings = "; ".join(_settings(given, texts) for given in first)
+            yield texts("screen.search.start_settings", settings=settings)
     ends = []
     if search.patience:
         trials = texts.count("trial", search.patience)

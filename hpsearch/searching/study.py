@@ -152,8 +152,8 @@ def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
         yield _together(config, folds)
     if config.search.trials <= config.search.lag and config.search.pruner != "none":
         yield (
-            f"the pruner {config.search.pruner} ends no trial: it compares one with the results up to search.lag before it, and there "
-            "are none (a smaller search.lag gives it some)"
+            f"the pruner {shown(config.search.pruner)} ends no trial: it compares one with the results up to search.lag before it, and "
+            "there are none (a smaller search.lag gives it some)"
         )
     if config.training.model is not None:
         yield (

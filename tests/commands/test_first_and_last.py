@@ -57,6 +57,15 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().err.split())
 
 
+def test_as_many_first_settings_are_said_as_trials_take_them(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of more first settings than trials those are said that a trial has."""
+    start = [part for rate in range(1, 7) for part in ("--start", f"{{ learning_rate = 0.0{rate} }}")]
+    assert main(["check", str(file), "--device", "cpu", *start, "--trials", "5"]) == 0
+    assert "the first 5 trials have settings" in capsys.readouterr().out
+    assert main(["check", str(file), "--device", "cpu", *start, "--trials", "1"]) == 0
+    assert "what is left out being known-good: learning_rate 0.01\n" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_own_settings_come_first(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first trials are those of the command line; screen and report say so; the same command goes on, another is refused."""

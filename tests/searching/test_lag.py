@@ -110,7 +110,7 @@ def test_a_gpu_s_lag_is_said(
 
 
 ENDS_NONE = (
-    "the pruner median ends no trial: it compares one with the results up to search.lag before it, and there are none (a smaller "
+    "the pruner 'median' ends no trial: it compares one with the results up to search.lag before it, and there are none (a smaller "
     "search.lag gives it some)"
 )
 
