@@ -79,6 +79,7 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
     folds = _folds(scaled, targets, task, split, weigh, units, form)
     first = folds[0]
     outputs = task.outputs(first.target_mean.numel(), len(targets.classes))
+    doubts = [*_leak_notice(raw, scaled, targets, split), *_repeats_notice(scaled)]
     summary = {
         "name": name,
         "title": title,
@@ -88,7 +89,8 @@ def _assemble(raw: Raw, name: str, title: str, asked: TaskOptions, options: Spli
         "worst": metric.worst(_own_units(targets, first, split)),
         **_sizes(scaled, outputs, targets, split),
         **_reading(raw, scaled, _form_assumptions(form, raw, targets, split)),
-        "notices": [*looks, *_notices(raw, scaled, targets, task, split, options)],
+        "notices": [*looks, *_notices(raw, scaled, targets, task, split, options, doubts)],
+        "doubts": doubts,  # those of the notices that question what a score is worth
     }
     names = _label_names(raw, targets, task)
     if names:
@@ -320,11 +322,19 @@ def _reading(raw: Raw, scaled: Scaled, of_target: Sequence[Assumption]) -> dict[
     return reading
 
 
-def _notices(raw: Raw, scaled: Scaled, targets: Targets, task: Task, split: Split, options: SplitOptions) -> list[str]:
+def _notices(
+    raw: Raw,
+    scaled: Scaled,
+    targets: Targets,
+    task: Task,
+    split: Split,
+    options: SplitOptions,
+    doubts: Sequence[str],
+) -> list[str]:
     """Return what a reader should know of how the data were read, columns used and rows divided."""
     notices = [*raw.notices, *_last_notice(options, split)]
     notices += _columns_notice(raw, targets, task, split)
-    notices += [*_leak_notice(raw, scaled, targets, split), *_repeats_notice(scaled), *scaled.notices]
+    notices += [*doubts, *scaled.notices]
     if options.folds == "auto" and split.folds:
         rows = len(split.training) + len(split.validation)
         notices.append(

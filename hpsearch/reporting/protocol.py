@@ -27,13 +27,19 @@ def protocol(record: StudyRecord, texts: Texts = ENGLISH) -> list[tuple[str, str
         "precision": _given(training, "precision"),
         "data": visible(data.get("source") or "", 400),
         "fingerprint": visible(data.get("hash") or "", 100),
-        "notices": sentences(visible(texts.word(str(notice)), 300) for notice in data.get("notices") or []),
+        "notices": sentences(visible(texts.word(notice), 300) for notice in _notices(data)),
         "device": visible(result.get("device") or "", 100),
         "versions": _versions(result),
         "distinct": _given(result, "distinct"),
         "time": _time(result),
     }
     return [(texts(f"search.protocol.{name}"), text) for name, text in rows.items()]
+
+
+def _notices(data: Mapping[str, Any]) -> list[str]:
+    """Return what is to be known of the data, but what questions the result: the page says that before all else."""
+    doubts = data.get("doubts") or []
+    return [str(notice) for notice in data.get("notices") or [] if notice not in doubts]
 
 
 def _given(table: Mapping[str, Any], name: str) -> str:

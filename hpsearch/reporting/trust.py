@@ -211,6 +211,7 @@ def warnings(record: StudyRecord, edges: Sequence[Mapping[str, Any]], texts: Tex
         _few(record, texts),
         _failed(record, texts),
         _timed_out(record, texts),
+        *(visible(texts.word(str(doubt))) for doubt in record.data.get("doubts") or []),
         *_edges(record, edges, texts),
         _repeats(record, texts),
         _ties(record, texts),

@@ -396,6 +396,12 @@ def test_each_pitfall_is_warned_of_and_no_other(name: str) -> None:
     assert warnings(clean(), EN) == []
 
 
+def test_what_questions_the_scores_is_warned_of() -> None:
+    """What is in doubt of the data stands among the cautions."""
+    doubt = "Column 'a' alone tells the target exactly."
+    assert warnings(with_data(doubts=[doubt]), EN) == [doubt]
+
+
 def test_all_cautions_have_their_record() -> None:
     """There is no caution that the records above do not bring about."""
     assert {key.removeprefix("caution.") for key in sentences("en") if key.startswith("caution.")} == set(CAUTIONS)

@@ -74,7 +74,7 @@ def test_embedded(name: str) -> None:
     assert len(summary["hash"]) == 64
     assert set(summary) == {
         *("name", "title", "source", "task", "task_reason", "metric", "direction", "head", "loss", "inputs", "shape"),
-        *("outputs", "classes", "rows", "hash", "notices", "worst"),
+        *("outputs", "classes", "rows", "hash", "notices", "doubts", "worst"),
         *["reading"] * (data.task.name == "regression"),  # how far predictions go
     }
 

@@ -202,6 +202,7 @@ def test_copies_among_test_rows(tmp_path: Path) -> None:
     known = {row.numpy().tobytes() for row in data.training.inputs}
     count = sum(row.numpy().tobytes() in known for row in data.test.inputs)
     assert told(data, f"{count} of 40 {expected}", "in one part (group)")
+    assert [expected in doubt for doubt in data.summary["doubts"]] == [True]
     path = tmp_path / "t.csv"
     pd.DataFrame(twice, columns=list("abc")).assign(y=np.concatenate([PRICE, PRICE])).to_csv(path, index=False)
     assert told(load_file(path, "y", split=split), expected)

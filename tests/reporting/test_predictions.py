@@ -460,6 +460,18 @@ def test_values_of_pruned_trials_do_not_stretch_the_scale_of_sizes() -> None:
     assert figure.layout.yaxis.range[0] >= values[0] - (values[-1] - values[0])
 
 
+def test_what_questions_the_scores_is_said_before_them() -> None:
+    """What is in doubt of the data stands among the warnings, once, and other notices stay with how it was done."""
+    record = study(5)
+    doubt, other = "7 of 9 test rows have the inputs of a training row: <beware>", "One column was dropped."
+    record = replace(record, data={**record.data, "notices": [doubt, other], "doubts": [doubt]})
+    assert doubt in warnings(record, [])
+    assert other not in warnings(record, [])
+    html = page(record, frames(record))
+    assert html.count("test rows have the inputs of a training row: &lt;beware&gt;") == 1
+    assert html.count(other) == 1
+
+
 def test_notices_are_sentences_and_minus_signs_are_one() -> None:
     """No `.;` joins them, and a negative number has the sign for minus whatever its size."""
     record = study(5)

@@ -127,7 +127,7 @@ def test_shares_and_temperature_are_fitted_on_one_thread(monkeypatch: pytest.Mon
     loss = HeldOut.loss
     threads = []
 
-    def counted_loss(self: HeldOut, predictions: Tensor, chosen: Tensor) -> float:
+    def counted_loss(self: HeldOut, predictions: Tensor, chosen: Tensor) -> Tensor:
         threads.append(torch.get_num_threads())
         return loss(self, predictions, chosen)
 

@@ -135,7 +135,8 @@ def warnings(record: ComparisonRecord, texts: Texts) -> list[str]:
     if not record.arms:
         return []
     pitfalls = [*_tuning(record, texts), *_replicates(record, texts), *_reach(record)]
-    return [texts(f"caution.{key}", **values) for key, values in pitfalls]
+    doubts = [visible(texts.word(str(doubt))) for doubt in record.data.get("doubts") or []]
+    return [*doubts, *(texts(f"caution.{key}", **values) for key, values in pitfalls)]
 
 
 def _names(arms: Iterable[OfArm], record: ComparisonRecord, texts: Texts) -> str:
