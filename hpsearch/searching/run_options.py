@@ -30,7 +30,7 @@ from hpsearch.training.folds import FoldEngine
 from hpsearch.trial import Direction
 
 GPU_LAG = 1024  # of a study that begins on a GPU, at most
-LAG_SHARES = {True: 1 / 8, False: 1.0}  # of its trials, at most: where results change what is proposed, and where not
+LAG_SHARE = 1 / 8  # of its trials, at most, where results change what follows
 TRIED_ROWS = 64  # on which a loss of the user's own is tried
 SAME_LOSS = 1e-5  # up to rounding
 WORKER_SHARES = {  # what a worker takes of a cluster: the least, and in words
@@ -296,8 +296,9 @@ def lag_on(device_type: str, search: SearchSection) -> int:
     if device_type != "cuda":
         return least
     may_end_early = search.patience is not None or search.target_value is not None
-    share = LAG_SHARES[SAMPLERS[search.sampler].learns or may_end_early]
-    return max(least, min(GPU_LAG, int(search.trials * share)))
+    results_matter = SAMPLERS[search.sampler].learns or may_end_early
+    lag = int(search.trials * LAG_SHARE) if results_matter else search.trials
+    return max(least, min(GPU_LAG, lag))
 
 
 def with_lag(config: StudyConfig, run_options: RunOptions, data: Data) -> StudyConfig:

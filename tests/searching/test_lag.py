@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from hpsearch.cli import main
 from hpsearch.config.sections import SearchSection
@@ -16,6 +15,7 @@ from hpsearch.searching.samplers import SAMPLERS
 from hpsearch.trial import Architecture
 from tests.benchmarks.usual import usual_network
 from tests.support.cli_studies import STUDY, CliStudy
+from tests.support.launches import Launches
 from tests.support.simulated_gpu import run, torch_operations
 
 
@@ -144,25 +144,13 @@ def test_a_larger_lag_trains_more_at_once() -> None:
     assert after.in_training > 2 * before.in_training
 
 
-class Operations(TorchDispatchMode):
-    """Counts the operations of torch that compute."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch's is without annotations
-        self.count = 0
-
-    def __torch_dispatch__(self, operation: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
-        self.count += not operation.is_view and operation.namespace == "aten"
-        return operation(*arguments, **(keywords or {}))
-
-
 @pytest.mark.parametrize("hidden", [1, 2, 4])
 def test_the_simulated_plain_torch_has_the_operations_of_torch(hidden: int) -> None:
     """An update as a tutorial writes it, on rows that are chosen on the device, has as many operations as the model says."""
     network = usual_network(Architecture(5, (8,) * hidden, 3))
     optimizer = torch.optim.SGD(network.parameters(), 0.1, fused=True)
     inputs, targets, chosen = torch.ones(6, 5), torch.ones(6, dtype=torch.long), torch.arange(4)
-    with Operations() as operations:
+    with Launches() as operations:
         loss = torch.nn.CrossEntropyLoss()(network(inputs[chosen]), targets[chosen])
         optimizer.zero_grad()
         loss.backward()

@@ -9,7 +9,7 @@ ALLOCATIONS = ("aten::empty", "aten::new_empty", "aten::empty_like", "aten::empt
 
 
 class Launches(TorchDispatchMode):
-    """Counts operations by their names: neither views nor allocations of memory, which launch nothing."""
+    """Counts operations by their names: neither views, allocations of memory nor marks for a profiler, which launch nothing."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's is without annotations
@@ -22,7 +22,8 @@ class Launches(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
         name = operation.name().split(".")[0]
-        if name not in ALLOCATIONS and not _is_view(operation):
+        launches = operation.namespace != "profiler" and name not in ALLOCATIONS
+        if launches and not _is_view(operation):
             self.names[name] += 1
         return operation(*arguments, **(keywords or {}))
 

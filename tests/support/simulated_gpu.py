@@ -45,10 +45,8 @@ LAUNCH = 2e-6  # seconds
 TURN = 5e-7
 BANDWIDTH = 0.85 * 4.3e12  # bytes a second
 RATE = 30e12  # operations a second in float32, half of the peak
-SCORES = (
-    1e-4,
-    3e-5,
-)  # seconds of the host for the scores of a group: 20 operations, and of each trial besides (measured)
+# Seconds of the host for the scores of a group, 20 operations, and of each trial besides (measured).
+SCORES = (1e-4, 3e-5)
 HOST_LAUNCH = 3e-5  # seconds of the host for a launch of Triton's that is not replayed, guessed
 TORCH_LAUNCH = 5e-6  # seconds of the host for an operation of torch's, guessed: what is usually said to be the least
 TORCH_OPERATIONS = (5, 6)  # of an update with an optimizer that is one operation, and of each layer besides (counted)
