@@ -143,7 +143,7 @@ def greedy_counts(held: HeldOut, chosen: Tensor) -> Tensor:
 
 def _coarse_temperature(held: HeldOut, mean: Tensor, chosen: Tensor) -> Tensor | None:
     """Return the temperature [] of a mean [S, n, K] for the chosen rows, roughly; None where it takes none."""
-    return _temperature(held, mean, chosen, COARSE) if takes_temperature(held) else None
+    return temperature(held, mean, chosen, COARSE) if takes_temperature(held) else None
 
 
 def _predicted_at(held: HeldOut, mean: Tensor, degree: Tensor | None) -> Tensor:
@@ -156,13 +156,11 @@ def _loss_at(held: HeldOut, mean: Tensor, chosen: Tensor, degree: Tensor | None)
     return held.loss(_predicted_at(held, mean, degree), chosen)
 
 
-def temperature(held: HeldOut, mean: Tensor, chosen: Tensor, tolerance: float = 1e-3) -> float:
-    """Return the temperature of a mean [S, n, K] with the lowest loss on the chosen rows; its logarithm is known to the tolerance."""
-    return float(_temperature(held, mean, chosen, tolerance))
+def temperature(held: HeldOut, mean: Tensor, chosen: Tensor, tolerance: float = 1e-3) -> Tensor:
+    """Return the temperature [] of a mean [S, n, K] with the lowest loss on the chosen rows; its logarithm is known to the tolerance.
 
-
-def _temperature(held: HeldOut, mean: Tensor, chosen: Tensor, tolerance: float = 1e-3) -> Tensor:
-    """Return `temperature` as a tensor [], on a GPU without waiting for it."""
+    Nothing waits for it where the mean is on a GPU.
+    """
     outputs = outputs_for(held.data.task, mean)
     if outputs.is_cuda:
         return _temperature_by_points(held, outputs, chosen, tolerance)
@@ -253,7 +251,7 @@ def _where(chosen: Tensor) -> Tensor:
 
 
 def _temperature_of(held: HeldOut, shares: Tensor, chosen: Tensor) -> Tensor:
-    return _temperature(held, held.together(shares.tolist())[:, chosen], chosen)
+    return temperature(held, held.together(shares.tolist())[:, chosen], chosen)
 
 
 def standard_error(held: HeldOut, several: Fitted, one: Fitted) -> float:

@@ -244,8 +244,8 @@ def test_a_temperature_of_a_device_is_the_host_s(task: str) -> None:
     chosen = torch.arange(len(data.validation))
     for scale in (0.01, 0.5, 1, 4, 50):
         here = held(data, scale * truth)
-        expected = temperature(here, here.predictions[:, 0], chosen)
+        expected = float(temperature(here, here.predictions[:, 0], chosen))
         with stand_in_device():
             there = on_device(here)
-            found = temperature(there, there.predictions[:, 0], chosen.to("cuda"))
+            found = float(temperature(there, there.predictions[:, 0], chosen.to("cuda")))
         assert found == pytest.approx(expected, rel=2e-3)
