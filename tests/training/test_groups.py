@@ -215,7 +215,9 @@ def test_a_copy_of_weights_that_finds_no_memory_is_made_again() -> None:
 
     plan = Plan("fake", "", 4, lambda specs, data: Late(list(specs), bench))
     ConcurrentEngine(small_data(), lambda spec: plan, max_concurrency=4, threads=1).run(bench)
-    assert bench.sizes == [4, 2, 2, 2, 2, 1, 1, 1, 1]
+    assert bench.sizes[:3] == [4, 2, 2]
+    # Of the two halves the first to fail was not alone, and is opened again as it is; the other one too, unless it was alone by then.
+    assert sorted(bench.sizes[3:]) in ([1, 1, 1, 1, 2], [1, 1, 1, 1, 2, 2])
     for number, run in easy.runs.items():
         assert replace(bench.runs[number], weights=None) == replace(run, weights=None)
         assert bench.runs[number].weights == run.weights
