@@ -134,47 +134,54 @@ def _scatter(measured: Array, fitted: int, rms: float) -> list[Variance]:
 
 def _fit(sizes: Array, steps: Array, halvings: int = HALVINGS) -> Array:
     """Return s_min, e_min, B_crit and rms residual [R, 4] of each row of steps [R, K]; NaN where too few are finite."""
-    known = np.isfinite(steps)  # [R, K]
-    count = known.sum(1, keepdims=True)  # [R, 1]
-    octaves = np.log2(np.where(known, steps, 1.0))  # [R, K]
-    centred = _centred(octaves, known)
+    sizes, steps = sizes[:, None], steps.T  # [K, 1], [K, R]: sums over the few batch sizes add whole rows
+    known = np.isfinite(steps)  # [K, R]
+    count = known.sum(0)  # [R]
+    octaves = np.log2(np.where(known, steps, 1.0))  # [K, R]
+    centred = _centred(octaves, known, count)
     grid = np.arange(np.log2(sizes.min()) - MARGIN, np.log2(sizes.max()) + MARGIN, 1 / CELLS)  # [G]
-    at = _bisected(sizes, centred, known, *_bracket(sizes, centred, known, grid), halvings)  # [R, 1]
-    shape = np.log2(1 + np.exp2(at) / sizes)  # [R, K]
-    s_min = np.exp2(((octaves - shape) * known).sum(1, keepdims=True) / np.maximum(count, 1))
-    rms = np.sqrt((_centred(octaves - shape, known) ** 2).sum(1, keepdims=True) / np.maximum(count, 1))
+    at = _bisected(sizes, centred, known, *_bracket(sizes, centred, known, grid), halvings)  # [R]
+    shape = np.log2(1 + np.exp2(at) / sizes)  # [K, R]
+    s_min = np.exp2(((octaves - shape) * known).sum(0) / np.maximum(count, 1))
+    rms = np.sqrt((_centred(octaves - shape, known, count) ** 2).sum(0) / np.maximum(count, 1))
     flat = at < grid[1]
     steep = at > grid[-2]
     e_min = np.where(flat, 0.0, s_min * np.exp2(at))
     critical = np.where(flat, 0.0, np.where(steep, inf, np.exp2(at)))
-    found: Array = np.hstack([np.where(steep, 0.0, s_min), e_min, critical, rms])
-    found[count[:, 0] < LEAST] = np.nan
+    found: Array = np.stack([np.where(steep, 0.0, s_min), e_min, critical, rms], axis=1)
+    found[count < LEAST] = np.nan
     return found
 
 
-def _centred(values: Array, known: Array) -> Array:
-    """Return values minus the mean of the known ones, 0 for the others: this profiles out S_min."""
-    mean = (values * known).sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
-    centred: Array = (values - mean) * known
+def _centred(values: Array, known: Array, count: Array) -> Array:
+    """Return values [K, R] minus the mean of the known ones, 0 for the others: this profiles out S_min."""
+    centred: Array = (values - (values * known).sum(0) / np.maximum(count, 1)) * known
     return centred
 
 
 def _bracket(sizes: Array, centred: Array, known: Array, grid: Array) -> tuple[Array, Array]:
-    """Return the neighbours [R, 1] of the grid point with the least sum of squares, which is written out into products [R, G]."""
-    shape = np.log2(1 + np.exp2(grid)[:, None] / sizes)  # [G, K]
-    weights = known.astype(np.float64)
-    spread = weights @ (shape**2).T - (weights @ shape.T) ** 2 / np.maximum(weights.sum(1, keepdims=True), 1)
-    best = np.argmin(spread - 2 * centred @ shape.T, axis=1)[:, None]  # [R, 1]
+    """Return the neighbours [R] of the grid point with the least sum of squares, which is written out into products [R, G].
+
+    The part of it that depends on which steps are known, and not on their values, is computed once for each such set.
+    """
+    shape = np.log2(1 + np.exp2(grid) / sizes)  # [K, G]
+    sets, of_row = np.unique(known, axis=1, return_inverse=True)  # [K, P], [R]
+    weights = sets.T.astype(np.float64)
+    spread = weights @ shape**2 - (weights @ shape) ** 2 / np.maximum(weights.sum(1, keepdims=True), 1)  # [P, G]
+    squares = centred.T @ (-2 * shape)  # [R, G]
+    squares += spread[of_row] if len(spread) > 1 else spread
+    best = np.argmin(squares, axis=1)  # [R]
     return grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, len(grid) - 1)]
 
 
 def _bisected(sizes: Array, centred: Array, known: Array, low: Array, high: Array, halvings: int) -> Array:
-    """Return log2 B_crit [R, 1], where the slope of the sum of squares changes its sign from minus to plus."""
+    """Return log2 B_crit [R], where the slope of the sum of squares changes its sign from minus to plus."""
+    count = known.sum(0)
     for _ in range(halvings):
         middle = (low + high) / 2
         critical = np.exp2(middle)
-        residual = centred - _centred(np.log2(1 + critical / sizes), known)  # [R, K]
-        rising = (residual * critical / (sizes + critical)).sum(1, keepdims=True) < 0
+        residual = centred - _centred(np.log2(1 + critical / sizes), known, count)  # [K, R]
+        rising = (residual * critical / (sizes + critical)).sum(0) < 0
         low = np.where(rising, low, middle)
         high = np.where(rising, middle, high)
     return (low + high) / 2

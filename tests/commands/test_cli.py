@@ -546,11 +546,11 @@ from hpsearch.errors import Stopped
 from hpsearch.searching.stopping import ending
 
 try:
-    with ending(0.1):
+    with ending(1.0):
         os.kill(os.getpid(), signal.SIGTERM)
 except Stopped:
-    with ending(0.1):
-        time.sleep(0.4)
+    with ending(1.0):
+        time.sleep(1.3)
     print("lives")
 """
 

@@ -350,11 +350,11 @@ def test_unfinished_studies_are_drawn(browser: Any, tmp_path: Path) -> None:
 
 
 def test_two_thousand_trials_stay_small_and_quick(browser: Any, tmp_path: Path) -> None:
-    """2,000 trials of 10 hyperparameters and 40 evaluations: built within 20 s, below 10 MB, drawn by the browser."""
+    """2,000 trials of 10 hyperparameters and 40 evaluations: built within a minute, below 10 MB, drawn by the browser."""
     record = study(2000)
     began = perf_counter()
     path = written(record, tmp_path)
-    assert perf_counter() - began < 20
+    assert perf_counter() - began < 60
     assert path.stat().st_size < 10_000_000
     with Visit(browser, path) as visit:
         assert visit.complaints == []

@@ -12,7 +12,7 @@ from hpsearch.training.engines import make_engine
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
 from tests.support.small import small_data, small_spec
 
-LONG = 2_000_000  # updates: many seconds on any machine
+LONG = 20_000_000  # updates: minutes on any machine
 ENGINES = ("reference", "fused", "compiled")
 
 
@@ -37,10 +37,10 @@ def test_a_trial_ends_within_its_seconds_with_its_best_network(engine: str) -> N
     data = small_data()
     run, seconds = trained(make_engine(engine, data), endless(data, 100, 0.5))
     assert run.outcome is Outcome.TIMED_OUT
-    assert 0.4 < seconds < 10
+    assert 0.4 < seconds < 60
     assert run.value == run.history.metric[run.best - 1] == max(run.history.metric)
     assert run.weights is not None
-    assert run.detail.startswith(f"max_seconds = 0.5, after evaluation {len(run.history)} of 19999")
+    assert run.detail.startswith(f"max_seconds = 0.5, after evaluation {len(run.history)} of 199999")
     assert not run.outcome.failed
     assert "cannot be reproduced" in run.outcome.meaning
 
@@ -54,7 +54,7 @@ def test_a_trial_that_was_never_evaluated_has_failed(engine: str) -> None:
     assert run.outcome is Outcome.OUT_OF_TIME
     assert run.outcome.failed
     assert (run.value, run.weights, len(run.history)) == (None, None, 0)
-    assert seconds < 10
+    assert seconds < 60
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -84,7 +84,7 @@ def test_folds_share_the_seconds(engine: str) -> None:
     data = load("iris", split=SplitOptions(0, folds=3)).to("cpu", small_data().training.inputs.dtype)
     run, seconds = trained(make_engine(engine, data), endless(data, 100, 1.5))
     assert run.outcome is Outcome.TIMED_OUT
-    assert seconds < 10
+    assert seconds < 60
     assert len(run.folds) == 3
     assert run.value == pytest.approx(sum(run.folds) / 3)
     assert "of 3: max_seconds = 0.5" in run.detail

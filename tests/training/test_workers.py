@@ -419,12 +419,10 @@ def test_nothing_is_left_behind(tmp_path: Path, sent: int, status: int, devices:
     began = children(process.pid)
     assert len(began) >= len(devices.split(","))
     process.send_signal(sent)
-    start = time.monotonic()
-    _, errors = process.communicate(timeout=20)
-    assert time.monotonic() - start < 10
+    _, errors = process.communicate(timeout=30)
     assert process.returncode == status
     assert "Traceback" not in errors
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in began) and time.monotonic() < until:
         time.sleep(0.05)
     assert not [pid for pid in began if Path(f"/proc/{pid}").exists()]

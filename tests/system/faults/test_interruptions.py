@@ -46,10 +46,10 @@ def test_kill_9(server: ForkServer, uninterrupted: Uninterrupted, new_folder: Ca
 @pytest.mark.parametrize(
     ("signals", "status", "seconds"),
     [
-        ((signal.SIGINT,), 130, 12.0),
-        ((signal.SIGINT, signal.SIGINT), 130, 5.0),
-        ((signal.SIGTERM,), 143, 12.0),
-        ((signal.SIGHUP,), 129, 12.0),
+        ((signal.SIGINT,), 130, 20.0),
+        ((signal.SIGINT, signal.SIGINT), 130, 8.0),
+        ((signal.SIGTERM,), 143, 20.0),
+        ((signal.SIGHUP,), 129, 20.0),
     ],
     ids=["SIGINT", "SIGINT twice", "SIGTERM", "SIGHUP"],
 )
@@ -113,7 +113,7 @@ def test_the_grace_period_ends(server: ForkServer, tmp_path: Path) -> None:
         sent = time.monotonic()
         command.send(signal.SIGTERM)
         assert command.wait() == 143
-        assert 2 < time.monotonic() - sent < 8
+        assert 2 < time.monotonic() - sent < 30  # its storage is waited for ten times as long
         assert "stopped at the end of the grace period" in command.output
         assert is_clean(command.output), command.output
 
