@@ -156,7 +156,7 @@ def test_training_goes_on_while_the_storage_is_away() -> None:
     for number in range(20):
         writer.begin(number, {"depth": 1}, DEPTH)
         writer.finish(run_of(number), 0.75, {1: 0.5}, 1.0, None)
-    assert time.monotonic() - before < 30  # the storage is waited for ten times as long
+    assert time.monotonic() - before < 30  # the storage is waited for far longer
     assert storage.get_all_trials(writer.study_id) == []
     away.clear()
     writer.close()
