@@ -48,6 +48,17 @@ DRIVER_SETTINGS = {  # with which a server that is gone is noticed within a minu
 }
 
 
+class Connection(sqlite3.Connection):
+    """A connection that refuses rows of a trial that is gone, as servers do; SQLite does so only where it is told.
+
+    A process that was stopped in the midst of a write, and whose trial another one deleted meanwhile, would leave such rows: damage.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.execute("PRAGMA foreign_keys = ON")
+
+
 def open_sqlite(file: Path, read_only: bool) -> RDBStorage:
     """Open an existing SQLite file once it is checked; before that nothing is written, not even a write undone.
 
@@ -183,7 +194,7 @@ def _engine_kwargs(url: str, read_only: bool) -> dict[str, Any]:
     """Return SQLAlchemy's settings; a reader keeps no connection open, and what the URL says itself stays."""
     kwargs: dict[str, Any] = {"poolclass": NullPool} if read_only else {}
     if url.startswith(SQLITE):
-        return {**kwargs, "connect_args": {"timeout": LOCK_TIMEOUT}}
+        return {**kwargs, "connect_args": {"timeout": LOCK_TIMEOUT, "factory": Connection}}
     given = make_url(with_driver(url))
     settings = DRIVER_SETTINGS.get(given.get_driver_name(), {})
     connect_args = {key: value for key, value in settings.items() if key not in given.query}

@@ -61,13 +61,18 @@ class WriterThread:
     def close(self) -> None:
         """Write what is left, give the lease back, end the thread and close the storage."""
         try:
+            self.submit(self._release)
             self.flush()
-            if self.lease is not None:
-                self.call(self.lease.release)
         finally:
             self._tasks.put(None)
             self._thread.join(5)
             close_storage(self.storage)
+
+    def _release(self) -> None:
+        """Give the lease back; from then on nothing renews it."""
+        if self.lease is not None:
+            self.lease.release()
+            self.lease = None
 
     def _raise_error(self) -> None:
         if self._error is not None:

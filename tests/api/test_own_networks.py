@@ -302,7 +302,7 @@ def test_a_forked_child_ends() -> None:
     child = context.Process(target=_tell, args=(function, answers))
     child.start()
     try:
-        assert answers.get(timeout=60) == value
+        assert answers.get(timeout=300) == value
     finally:
         child.kill()
         child.join()

@@ -308,7 +308,7 @@ def test_help_and_version_are_no_errors(capsys: Capture) -> None:
 def test_as_a_process(arguments: list[str], place: Path) -> None:
     """A process of its own says the same and ends with the same status, without a traceback."""
     run = subprocess.run(
-        [sys.executable, "-m", "hpsearch", *arguments], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "hpsearch", *arguments], capture_output=True, text=True, check=False, timeout=300
     )
     assert run.returncode == 2
     assert run.stdout == ""

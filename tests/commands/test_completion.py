@@ -47,7 +47,7 @@ def test_a_shell_completes(
     assert main(["completion", shell]) == 0
     (place / "script").write_text(capsys.readouterr().out)
     command = [shell, "-c", ASK[shell], *(["shell"] if shell != "fish" else []), *words]
-    asked = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    asked = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert asked.stderr == ""
     assert {line.split("\t")[0] for line in asked.stdout.splitlines()} == completed
 

@@ -79,7 +79,7 @@ def test_the_script_is_requeued_and_completes_the_study(job: Path) -> None:
     first = submit(job, 0)
     wait_for_trials(job)
     os.kill(int((job / "step-0").read_text()), signal.SIGTERM)
-    assert first.wait(60) == 143
+    assert first.wait(300) == 143
     assert (job / "requeued").read_text() == "requeue 70\n"
     before = trials(job)
     assert 1 <= len(before) < 12

@@ -109,12 +109,12 @@ def test_dashboard(reports: Path, record: StudyRecord) -> None:
         address = process.stdout.readline().split("optuna-dashboard: ")[1].split()[0]
         assert address.startswith("http://127.0.0.1:")
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{address}api/studies", timeout=30) as answer:
+        with opener.open(f"{address}api/studies", timeout=300) as answer:
             (summary,) = json.load(answer)["study_summaries"]
-        with opener.open(f"{address}api/studies/{summary['study_id']}?after=0", timeout=30) as answer:
+        with opener.open(f"{address}api/studies/{summary['study_id']}?after=0", timeout=300) as answer:
             detail = json.load(answer)
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=300)
     assert (process.returncode, output, errors) == (0, "dashboard ended\n", "")
     assert summary["study_name"] == "flowers"
     assert [len(trial["intermediate_values"]) > 1 for trial in detail["trials"]] == [

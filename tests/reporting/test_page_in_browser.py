@@ -57,7 +57,7 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.as_uri())
-        self.page.wait_for_selector("html[data-drawn]", state="attached", timeout=60_000)
+        self.page.wait_for_selector("html[data-drawn]", state="attached", timeout=180_000)
 
     def __enter__(self) -> "Visit":
         return self
@@ -66,7 +66,7 @@ class Visit:
         """Open what is for specialists, and wait until its figures are drawn."""
         self.page.evaluate("document.querySelectorAll('details.more').forEach(fold => { fold.open = true; })")
         self.page.wait_for_timeout(100)
-        self.page.wait_for_selector("html[data-settled='yes']", state="attached", timeout=60_000)
+        self.page.wait_for_selector("html[data-settled='yes']", state="attached", timeout=180_000)
 
     def __exit__(self, *_: object) -> None:
         self.context.close()
@@ -367,7 +367,7 @@ def test_a_browser_that_cannot_unpack_says_so_in_place_of_each_figure(browser: A
     context.add_init_script("delete window.DecompressionStream")
     page = context.new_page()
     page.goto(report.as_uri())
-    page.wait_for_selector("html[data-drawn]", state="attached", timeout=60_000)
+    page.wait_for_selector("html[data-drawn]", state="attached", timeout=180_000)
     places = page.locator(".figure").all_text_contents()
     assert places
     assert all("DecompressionStream" in text for text in places)

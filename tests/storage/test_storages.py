@@ -161,7 +161,7 @@ def test_two_writers(url: str, name: str) -> None:
             waiting.join(0.05)
         first.begin(0, {"depth": 1}, DEPTH)
         first.close()
-        waiting.join(30)
+        waiting.join(300)
     assert said[0].startswith("waiting: another process runs this study (elsewhere, process 7")
     assert said[1:] == ["took over"]
     assert [trial.state for trial in read_study(url, name).trials] == ["running", "running"]

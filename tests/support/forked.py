@@ -26,7 +26,7 @@ import hpsearch
 PRELOADED = ("alembic", "plotly.io", "scipy.stats", "sklearn.datasets", "sqlalchemy.orm", "torch._dynamo")
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
     """Wait until a condition holds; fail when it does not in time."""
     end = time.monotonic() + seconds
     while not condition():
@@ -70,7 +70,7 @@ class ForkedCommand:
         files = Path(f"/proc/{self.process}/task").glob("*/stat")
         return [file.read_text().rpartition(")")[2].split()[0] for file in files]
 
-    def wait(self, seconds: float = 60) -> int:
+    def wait(self, seconds: float = 300) -> int:
         """Wait for the end and return the exit status; kill the process and fail when it takes longer."""
         try:
             wait_until(lambda: self.status is not None, seconds)
@@ -80,7 +80,7 @@ class ForkedCommand:
         assert self.status is not None
         return self.status
 
-    def wait_for_output(self, text: str, count: int = 1, seconds: float = 60) -> None:
+    def wait_for_output(self, text: str, count: int = 1, seconds: float = 300) -> None:
         """Wait until it has printed a text so many times."""
         wait_until(lambda: self.output.count(text) >= count, seconds)
 

@@ -196,7 +196,7 @@ def head(folder: Path, mode: str, port: int) -> Iterator[str]:
     with TemporaryDirectory(prefix="ray-") as own, log.open("w") as output:  # a short path: it holds sockets
         command = [ray, "start", "--head", f"--port={port}", f"--temp-dir={own}", *options]
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-        until = time.monotonic() + 90
+        until = time.monotonic() + 300
         while not answers(port) and process.poll() is None and time.monotonic() < until:
             time.sleep(0.2)
         try:
@@ -252,7 +252,7 @@ def listening() -> list[str]:
 
 def left_over(pids: set[int]) -> list[str]:
     """Return the names of processes that do not end within ten seconds."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while True:
         left = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
         if not left or time.monotonic() > until:

@@ -39,7 +39,7 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers."""
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not self.ready():
             assert self.process.poll() is None, f"{self.command[0]} ended"
             assert time.monotonic() < end, f"{self.command[0]} does not answer"
