@@ -234,8 +234,9 @@ def tokens(folder: Path, results: Results) -> None:
         open_head = threads.submit(connect_to_open_head, folder)
         with head(folder, "token", 6401) as address:
             results["no token"] = connected(address)
-            time.sleep(1)  # its node comes after it
-            results["joined"] = connected(address, RAY_AUTH_TOKEN=TOKEN)
+            until = time.monotonic() + 300
+            while "joined" not in results or (results["joined"] != "1 worker" and time.monotonic() < until):
+                results["joined"] = connected(address, RAY_AUTH_TOKEN=TOKEN)  # its node comes after it
         results["open"] = open_head.result()
 
 
@@ -251,7 +252,7 @@ def listening() -> list[str]:
 
 
 def left_over(pids: set[int]) -> list[str]:
-    """Return the names of processes that do not end within ten seconds."""
+    """Return the names of processes that do not end within a minute."""
     until = time.monotonic() + 60
     while True:
         left = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
