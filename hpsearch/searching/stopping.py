@@ -102,19 +102,26 @@ def _resent_signals() -> Iterator[None]:
     before = sys.unraisablehook
     timers: list[threading.Timer] = []
 
-    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
-        lost = unraisable.exc_value
-        if not isinstance(lost, KeyboardInterrupt | Stopped):
-            before(unraisable)
-            return
+    def send_again(lost: KeyboardInterrupt | Stopped, seconds: float) -> None:
         number = int(signal.SIGINT)
         if isinstance(lost, Stopped):
             number = lost.status - 128
         for command in _commands:
             command.interrupted = False
-        timer = threading.Timer(RESEND, signal_main_thread, (number,))
+        timer = threading.Timer(seconds, signal_main_thread, (number,))
         timers.append(timer)
         timer.start()
+
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+        lost = unraisable.exc_value
+        seconds = RESEND
+        while isinstance(lost, KeyboardInterrupt | Stopped):
+            try:
+                return send_again(lost, seconds)
+            except (KeyboardInterrupt, Stopped) as again:  # it came before this callback had ended
+                lost = again
+                seconds *= 2
+        before(unraisable)
 
     sys.unraisablehook = hook
     try:
