@@ -308,10 +308,10 @@ def search(
         thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".
         drop_rows: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part.
         weight: the column of X that says how much a row counts in loss and metrics, on validation and test rows too; it is no input.
+        sample_weight: the same as a number from 0 for each row [N].
         target_range: of numbers, the lowest and the highest that are possible, [low, high]; "none" for no limit; by default found in the
             training rows, see `hpsearch.data.target_form`.
         target_transform: "log": networks learn the logarithm of numbers from 0, predictions are in the target's unit again.
-        sample_weight: the same as a number from 0 for each row [N].
         sampler: who proposes trials, a name of `SAMPLERS`; "tpe" by default.
         pruner: who ends trials early, a name of `PRUNERS`; "median" by default.
         confirm: so many of the best trials are trained again on fresh seeds, and the best mean wins; 0 for the best trial as it is.

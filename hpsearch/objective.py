@@ -52,6 +52,10 @@ class Objective:
     likewise a pair, a `Dataset` or a `DataLoader`; or a share or number of rows. `space` is what a study's `[space]`
     may say, as a dict; without one, the default study's. `training` is a study's `[training]`: epochs, patience, precision, ...
 
+    `task` is inferred from the targets where it is left out. `seed` decides everything random: the parts of the rows, the sampler, initial
+    weights and the order of batches. `device` is "cpu", "cuda", "cuda:1"; CUDA where there is one by default. A data set that has a name is
+    read from the folder `root`; `download` lets it be fetched where it is missing.
+
     `missing` says what takes the place of a missing number in arrays: "median", "mean"; they are refused without it. `decimal` and
     `thousands` are the marks of numbers that are text in a frame; they are found if left out.
 
@@ -192,7 +196,7 @@ class Objective:
             study: the study.
             confirm: so many of the best trials are trained again; 0 for the best trial as it is.
             seeds: on so many fresh seeds each.
-            ensemble: how many of the best networks predict together, where that is better than one of them.
+            ensemble: how many of the best networks predict together at most, unless one of them is clearly better on validation rows.
             refit: whether the selected networks train once more, on training and validation rows.
             name: keeps the result in the folder `reports/NAME`, which `hpsearch.load` opens; by default it is temporary.
             reports: where results are kept.
@@ -260,7 +264,7 @@ class Objective:
         return self.worst if run.value is None else run.value
 
     def _run(self, trial: optuna.Trial, *, reports: bool) -> float:
-        """Train a trial, and keep in it what `run` keeps; with `reports` each evaluation is reported to the study."""
+        """Train a trial and write the run into it as `hpsearch run` does; with `reports` each evaluation is reported to the study."""
         spec = self._specification(trial)
         rungs: dict[int, float] = {}
 

@@ -10,8 +10,9 @@ from typing import Any
 from hpsearch.trial import FAILED as FAILED_OUTCOMES
 from hpsearch.trial import History, ranking_key
 
-# Outcomes that trials of other programs have besides: an error or no number, an infinite value, a broken constraint.
 AT_HAND = ("arrays", "pandas frame")  # sources of data that came from Python
+
+# Outcomes that trials of other programs have besides: an error or no number, an infinite value, a broken constraint.
 FAILED = "failed"
 INFINITE = "infinite value"
 INFEASIBLE = "infeasible"
