@@ -23,7 +23,7 @@ from hpsearch.model import load_model
 from hpsearch.searching.adoption import conclude_trials
 from hpsearch.searching.run_options import RunOptions, check_labels, with_functions, with_pieces
 from hpsearch.searching.samplers import SAMPLERS
-from hpsearch.searching.specifications import replicate
+from hpsearch.searching.specifications import replicate, specification
 from hpsearch.space.hyperparameters import NETWORK
 from hpsearch.storage.attributes import PREFIX, RUN
 from hpsearch.storage.folders import STUDY_FILE
@@ -322,19 +322,9 @@ class Objective:
         study.set_user_attr(f"{PREFIX}settings", settings)
 
     def _specification(self, trial: optuna.trial.BaseTrial) -> TrialSpec:
-        budget = self.config.budget
-        space = self.config.space
-        spec = space.specification(
-            space.suggest(trial, custom_network=self.build is not None),
-            number=trial.number,
-            seed=self.config.study.seed,
-            budget=budget,
-            inputs=self.data.inputs,
-            outputs=self.data.outputs,
-            rows=len(self.data.training),
-            pieces=self.data.piece_counts if self.data.pieces else None,
-        )
-        spec = replace(spec, rungs=tuple(range(1, budget.evaluations)))
+        values = self.config.space.suggest(trial, custom_network=self.build is not None)
+        spec = specification(self.config, values, trial.number, self.data)
+        spec = replace(spec, rungs=tuple(range(1, self.config.budget.evaluations)))
         if self.build is None:
             return spec
         return replace(spec, network=OwnNetwork.of(self.build, trial, self.data))

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.config.problems import conflicts, error_of, is_folder, lines_of
-from hpsearch.config.sections import UNITS, MinimaConfig, StudyConfig
+from hpsearch.config.sections import MinimaConfig, StudyConfig
 from hpsearch.data.loaders.datasets import DATASETS
 from hpsearch.data.options import COLUMN_SETTING
 from hpsearch.errors import UserError, escaped, shortened, shown, suggestion
@@ -19,6 +19,7 @@ from hpsearch.space import HYPERPARAMETERS, SearchSpace
 from hpsearch.space.hyperparameters import as_number
 from hpsearch.space.reading import narrowed, read_space
 from hpsearch.space.starting import starting_parameters
+from hpsearch.trial import BUDGET_UNITS
 
 Raw = dict[str, Any]  # a study's plain values, as its file has them
 Overrides = Sequence[tuple[str, Any]]  # dotted keys and values that take the place of what a file says
@@ -30,8 +31,8 @@ if not STUDIES.is_dir():
 DATA_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq", ".npz", ".npy", ".xlsx", ".xls")
 REPLACED = {  # key of the study `table` → keys of the file that it gives way to
     ("data", "folds"): ("validation", "time"),
-    ("training", "epochs"): UNITS,
-    ("training", "max_examples"): UNITS,
+    ("training", "epochs"): BUDGET_UNITS,
+    ("training", "max_examples"): BUDGET_UNITS,
     ("search", "pruner"): ("objectives",),  # trials of several have none
 }
 LEFT_OUT = (  # of a search's study, when it is compared
@@ -281,9 +282,9 @@ def _drop(raw: Raw, key: str) -> bool:
 def _check_overridden(raw: Raw, default_name: str, where: str, overrides: Overrides) -> StudyConfig:
     """Override plain values of a study, and check them."""
     keys = _override(raw, default_name, overrides)
-    units = [unit for unit in UNITS if f"training.{unit}" in keys]
+    units = [unit for unit in BUDGET_UNITS if f"training.{unit}" in keys]
     if units:  # they replace the file's budget, which may be in another unit
-        for unit in UNITS:
+        for unit in BUDGET_UNITS:
             if unit not in units:
                 raw["training"].pop(unit, None)
         if "training.max_examples" not in keys:
