@@ -86,14 +86,15 @@ def find_study(name: str) -> Path:
 
 
 def _as_begun(raw: Raw, begun: Raw, *, ours: bool) -> Raw:
-    """Return a study's values with those that it began with in the place of hpsearch's own: all, or what its file leaves to `table`."""
+    """Return a study's values with those that it began with in the place of hpsearch's own: all, or what its file leaves to `table`.
+
+    Of its data that is only whether predictions are limited: an earlier version did not, and a study measures all of its trials alike.
+    """
     if ours:
         return deepcopy(begun)
     if "space" in raw:
         data = raw.get("data")
-        if isinstance(
-            data, dict
-        ):  # an earlier version limited no predictions, and a study measures all of its trials alike
+        if isinstance(data, dict):
             data.setdefault("target_range", begun["data"].get("target_range"))
         return raw
     whole = deepcopy(begun)

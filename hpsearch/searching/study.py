@@ -179,7 +179,7 @@ def _before_training(study: OpenStudy, search: Search) -> Iterator[str]:
         yield f"the study has {counted(search.total, 'trial')}, more than the {asked:,} asked for: all of them stay and count"
     if interrupted := search.interrupted:
         trials = ", ".join(f"#{number}" for number in interrupted)
-        yield f"training {len(interrupted)} interrupted trial{'s' * (len(interrupted) > 1)} ({trials}) again"
+        yield f"training {counted(len(interrupted), 'interrupted trial')} ({trials}) again"
     if not search.remaining:
         stored = f"all {search.total:,} trials are"
         if search.total == 1:
