@@ -16,13 +16,13 @@ from hpsearch.searching.early_end import EarlyEnd
 from hpsearch.searching.ensemble import Selection, judge_candidates, judging_runs, known_selection
 from hpsearch.searching.loop import Leader, Search
 from hpsearch.searching.networks import member_of, stored_weights
+from hpsearch.searching.objectives import Objectives
 from hpsearch.searching.opening import OpenStudy
 from hpsearch.searching.refitting import final_networks
 from hpsearch.searching.replicates import ConfirmedTrial, Replicates, TrainedNetwork, confirm, rank_confirmed
 from hpsearch.searching.result import make_result, test_scores
 from hpsearch.searching.run_options import prepare_engine
 from hpsearch.searching.sampler_view import SamplerView
-from hpsearch.searching.scoring import Objectives
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.stopping import stopping
 from hpsearch.space.hyperparameters import NETWORK
