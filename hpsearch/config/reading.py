@@ -293,6 +293,9 @@ def _check_overridden(raw: Raw, default_name: str, where: str, overrides: Overri
     for given, other in (("file", "name"), ("name", "file")):
         if f"data.{given}" in keys and f"data.{other}" not in keys:
             raw["data"].pop(other, None)
+    gives_size = any(key.startswith("space.batch_size") for key in keys)
+    if "compare.batch_sizes" in keys and isinstance(raw.get("space"), dict) and not gives_size:
+        raw["space"].pop("batch_size", None)  # the file's, whose place they take
     raw = _with_table_defaults(raw)
     notices = [*_narrow(raw, keys), *_drop_pruner(raw, keys)]
     if "search.start" not in keys and any(key.startswith(("space", "search.sampler")) for key in keys):
