@@ -182,7 +182,7 @@ class SearchResult:
     @overload
     def plot(self, name: str) -> "go.Figure": ...
     def plot(self, name: str | None = None) -> "go.Figure | dict[str, str]":
-        """Return a figure of the report, `result.plot("curves")`, as a figure of plotly's; without a name the names that there are.
+        """Return a figure of the report, `result.plot("curves")`, as plotly's; without a name those that there are, name → what it shows.
 
         Raises:
             UserError: the study has no such figure (it lists those that there are), or too little to draw it.
@@ -315,7 +315,7 @@ def search(
         sampler: who proposes trials, a name of `SAMPLERS`; "tpe" by default.
         pruner: who ends trials early, a name of `PRUNERS`; "median" by default.
         confirm: so many of the best trials are trained again on fresh seeds, and the best mean wins; 0 for the best trial as it is.
-        seeds: on so many fresh seeds each.
+        seeds: on so many fresh seeds each, 2 at least.
         ensemble: how many networks predict together at most, unless one of them is clearly better on validation rows; 5 for a table, 1
             for images by default.
         refit: whether the selected networks train once more, on training and validation rows.

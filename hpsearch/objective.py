@@ -195,7 +195,7 @@ class Objective:
         Args:
             study: the study.
             confirm: so many of the best trials are trained again; 0 for the best trial as it is.
-            seeds: on so many fresh seeds each.
+            seeds: on so many fresh seeds each, 2 at least.
             ensemble: how many of the best networks predict together at most, unless one of them is clearly better on validation rows.
             refit: whether the selected networks train once more, on training and validation rows.
             name: keeps the result in the folder `reports/NAME`, which `hpsearch.load` opens; by default it is temporary.
