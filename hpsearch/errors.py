@@ -28,7 +28,7 @@ class HpsearchError(Exception):
 
 
 class UserError(HpsearchError, ValueError):
-    """The input cannot be used: a file, a key, a value, a name, a device; to Python's ears a ValueError."""
+    """The input cannot be used: a file, a key, a value, a name, a device. Python code may catch it as a ValueError."""
 
     status = 2
 
@@ -111,10 +111,12 @@ def listed(values: Sequence[object], most: int = 5) -> str:
 
 @contextmanager
 def mistakes(what: str, own: bool = True) -> Iterator[None]:
-    """Raise an error of a function of the user's own, where it is no trial's, as one line.
+    """Turn an error inside the block, which calls a function of the user's own, into a line that names the function as `what`.
+
+    With `own` false the function is hpsearch's, and its error, a bug, passes as it is.
 
     Raises:
-        UserError: it is; `what` names the function. One that is not the user's `own` raises its error as it is.
+        UserError: the function raised an error.
     """
     try:
         yield

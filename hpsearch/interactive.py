@@ -63,7 +63,7 @@ IMAGES = 3  # dimensions of inputs from which on they are images
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure of the chosen network with its 95 % interval (None: not bounded), from so many rows or runs."""
+    """A number that is known only so well: with its 95 % interval (None: not bounded that way), from `count` rows or runs."""
 
     value: float
     low: float | None
@@ -73,10 +73,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The model that the search keeps: `trial` is its first network's, `networks` how many predict together.
+    """The selected model: `trial` is its first network's, `networks` how many predict together.
 
-    `value` is the trial's metric on the validation rows in the search, the best of many; `mean` is the kept model's mean over fresh seeds
-    there, None where none were trained; `test` what the test rows say of it, None where there are none.
+    `value` is the trial's metric on the validation rows in the search, the best of many; `mean` is the model's mean over fresh seeds
+    there, None where none were trained; `test` its metric on the test rows, None where there are none.
     """
 
     trial: int
@@ -106,7 +106,7 @@ class SearchResult:
 
     @property
     def best(self) -> Best:
-        """The chosen network's hyperparameters and figures."""
+        """The selected model's hyperparameters and metrics."""
         result = self.record.result
         trial = self.record.trials[result["trial"]]
         selected = of_completed_runs(self.record).selected
@@ -182,7 +182,7 @@ class SearchResult:
     @overload
     def plot(self, name: str) -> "go.Figure": ...
     def plot(self, name: str | None = None) -> "go.Figure | dict[str, str]":
-        """Return a figure of the report, `result.plot("curves")`, as a figure of plotly's; without a name the names that there are.
+        """Return a figure of the report, `result.plot("curves")`, as plotly's; without a name those that there are, name → what it shows.
 
         Raises:
             UserError: the study has no such figure (it lists those that there are), or too little to draw it.
@@ -296,7 +296,7 @@ def search(
         validation: share or number of rows that networks are compared on; by default cross-validation for few rows of a table, else 0.15.
             "last:5000" or "last:0.1": the last rows but the test rows. Or rows of your own: (Xv, yv), a `Dataset` or
             `DataLoader`, or a frame that holds the column y.
-        test: likewise of rows that the model that is kept is scored on, and no other; 0 for none.
+        test: likewise of rows that the selected model is scored on, and no other; 0 for none.
         rows: at most so many training rows.
         folds: parts of a cross-validation in place of `validation`; "auto": 5 for up to 2,000 rows.
         group: the column of X whose equal cells keep rows in one part; it is no input. An array's columns are called "0", "1", …
@@ -308,14 +308,14 @@ def search(
         thousands: what separates thousands there: ",", ".", " ", "'" or "_", or "none".
         drop_rows: "missing-target" drops rows without a target, "rare-classes" those of classes with too few rows for every part.
         weight: the column of X that says how much a row counts in loss and metrics, on validation and test rows too; it is no input.
+        sample_weight: the same as a number from 0 for each row [N].
         target_range: of numbers, the lowest and the highest that are possible, [low, high]; "none" for no limit; by default found in the
             training rows, see `hpsearch.data.target_form`.
         target_transform: "log": networks learn the logarithm of numbers from 0, predictions are in the target's unit again.
-        sample_weight: the same as a number from 0 for each row [N].
         sampler: who proposes trials, a name of `SAMPLERS`; "tpe" by default.
         pruner: who ends trials early, a name of `PRUNERS`; "median" by default.
         confirm: so many of the best trials are trained again on fresh seeds, and the best mean wins; 0 for the best trial as it is.
-        seeds: on so many fresh seeds each.
+        seeds: on so many fresh seeds each, 2 at least.
         ensemble: how many networks predict together at most, unless one of them is clearly better on validation rows; 5 for a table, 1
             for images by default.
         refit: whether the selected networks train once more, on training and validation rows.

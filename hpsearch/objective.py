@@ -23,7 +23,7 @@ from hpsearch.model import load_model
 from hpsearch.searching.adoption import conclude_trials
 from hpsearch.searching.run_options import RunOptions, check_labels, with_functions, with_pieces
 from hpsearch.searching.samplers import SAMPLERS
-from hpsearch.searching.specifications import replicate
+from hpsearch.searching.specifications import replicate, specification
 from hpsearch.space.hyperparameters import NETWORK
 from hpsearch.storage.attributes import PREFIX, RUN
 from hpsearch.storage.folders import STUDY_FILE
@@ -51,6 +51,10 @@ class Objective:
     or `DataLoader` of (input, target), read once into memory, or a `Data`. `validation` are rows of your own to compare networks on,
     likewise a pair, a `Dataset` or a `DataLoader`; or a share or number of rows. `space` is what a study's `[space]`
     may say, as a dict; without one, the default study's. `training` is a study's `[training]`: epochs, patience, precision, ...
+
+    `task` is inferred from the targets where it is left out. `seed` decides everything random: the parts of the rows, the sampler, initial
+    weights and the order of batches. `device` is "cpu", "cuda", "cuda:1"; CUDA where there is one by default. A data set that has a name is
+    read from the folder `root`; `download` lets it be fetched where it is missing.
 
     `missing` says what takes the place of a missing number in arrays: "median", "mean"; they are refused without it. `decimal` and
     `thousands` are the marks of numbers that are text in a frame; they are found if left out.
@@ -191,8 +195,8 @@ class Objective:
         Args:
             study: the study.
             confirm: so many of the best trials are trained again; 0 for the best trial as it is.
-            seeds: on so many fresh seeds each.
-            ensemble: how many of the best networks predict together, where that is better than one of them.
+            seeds: on so many fresh seeds each, 2 at least.
+            ensemble: how many of the best networks predict together at most, unless one of them is clearly better on validation rows.
             refit: whether the selected networks train once more, on training and validation rows.
             name: keeps the result in the folder `reports/NAME`, which `hpsearch.load` opens; by default it is temporary.
             reports: where results are kept.
@@ -260,7 +264,7 @@ class Objective:
         return self.worst if run.value is None else run.value
 
     def _run(self, trial: optuna.Trial, *, reports: bool) -> float:
-        """Train a trial, and keep in it what `run` keeps; with `reports` each evaluation is reported to the study."""
+        """Train a trial and write the run into it as `hpsearch run` does; with `reports` each evaluation is reported to the study."""
         spec = self._specification(trial)
         rungs: dict[int, float] = {}
 
@@ -318,19 +322,9 @@ class Objective:
         study.set_user_attr(f"{PREFIX}settings", settings)
 
     def _specification(self, trial: optuna.trial.BaseTrial) -> TrialSpec:
-        budget = self.config.budget
-        space = self.config.space
-        spec = space.specification(
-            space.suggest(trial, custom_network=self.build is not None),
-            number=trial.number,
-            seed=self.config.study.seed,
-            budget=budget,
-            inputs=self.data.inputs,
-            outputs=self.data.outputs,
-            rows=len(self.data.training),
-            pieces=self.data.piece_counts if self.data.pieces else None,
-        )
-        spec = replace(spec, rungs=tuple(range(1, budget.evaluations)))
+        values = self.config.space.suggest(trial, custom_network=self.build is not None)
+        spec = specification(self.config, values, trial.number, self.data)
+        spec = replace(spec, rungs=tuple(range(1, self.config.budget.evaluations)))
         if self.build is None:
             return spec
         return replace(spec, network=OwnNetwork.of(self.build, trial, self.data))

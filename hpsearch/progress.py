@@ -1,7 +1,7 @@
 """Progress of a run: what a search or a comparison reports while it runs, and the protocol of whoever shows it.
 
-An `Observer` is passed once, from the door that the user opened down to whatever takes long. What explains or warns, and needs no
-observer (which engine trains and why, a worker that is lost, a storage that does not answer), goes through `logging`.
+A command or a function of Python's makes one `Observer`, and passes it down to whatever takes long. What explains or warns, and needs
+no observer (which engine trains and why, a worker that is lost, a storage that does not answer), goes through `logging`.
 """
 
 import time

@@ -110,6 +110,7 @@ class Architecture:
 
 
 FINEST = 200  # evaluations of a pass over the rows, at most, where a budget asks for a resolution
+BUDGET_UNITS = ("epochs", "updates", "examples")  # in which a study says how long a trial trains; it says one of them
 UNSAID = ("epochs", 20)  # what a trial trains for where a study does not say
 
 
@@ -127,7 +128,7 @@ class Budget:
     it is, so that it depends on the machine.
     """
 
-    unit: str  # "epochs", "updates" or "examples"
+    unit: str  # one of `BUDGET_UNITS`
     amount: int
     evaluations: int
     patience: int | None = None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hpsearch.commands.options import add_reports, add_stored_study
 from hpsearch.commands.recorded import read_search
-from hpsearch.errors import look_up
+from hpsearch.errors import counted, look_up
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -27,6 +27,6 @@ def call(options: argparse.Namespace) -> None:
     record, folder = read_search(options)
     target = Path(options.dir) if options.dir else folder / options.to
     count = tool.write(record, target)
-    trials = f"{count:,} trial{'s' * (count != 1)}"
+    trials = counted(count, "trial")
     view = tool.view.format(folder=target)
     print(printable(f"{tool.title}: {trials} written to {target}; look at them: {view}"))

@@ -15,8 +15,8 @@ from hpsearch.errors import SearchFailed
 from hpsearch.model.models import versions
 from hpsearch.progress import PhaseProgress
 from hpsearch.searching.loop import Search
+from hpsearch.searching.objectives import Objectives
 from hpsearch.searching.opening import make_view
-from hpsearch.searching.scoring import Objectives
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.study import make_search
 from hpsearch.training import Engine, TrialQueue

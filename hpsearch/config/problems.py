@@ -11,11 +11,12 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from hpsearch.config.sections import SAMPLED, UNITS, CompareSection, DataSection, StudyConfig
+from hpsearch.config.sections import SAMPLED, CompareSection, DataSection, StudyConfig
 from hpsearch.data.metrics import METRICS, OBJECTIVES
 from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError, counted, escaped, shortened, shown, suggestion
 from hpsearch.space.starting import starting_parameters
+from hpsearch.trial import BUDGET_UNITS
 
 KEYS_OF_FILES = ("target", "separator", "header", "encoding")
 KEYS_OF_TABLES = ("group", "time", "columns", "missing_values", "decimal", "thousands", "drop_rows", "weight")
@@ -50,8 +51,8 @@ def is_folder(name: str) -> bool:
 
 def conflicts(config: StudyConfig, *, in_memory: bool = False) -> Iterator[str]:
     """Yield what cannot stand together; data `in_memory` are arrays or a frame, whose columns can be named without a file."""
-    if len([unit for unit in UNITS if getattr(config.training, unit)]) > 1:
-        yield f"training: more than one of {', '.join(UNITS)}. Keep one"
+    if len([unit for unit in BUDGET_UNITS if getattr(config.training, unit)]) > 1:
+        yield f"training: more than one of {', '.join(BUDGET_UNITS)}. Keep one"
     name = config.study.name
     if not name.isprintable() or not name.strip():
         yield f"study.name is {shown(name)}; expected 1 to 200 characters that print. Give another name (--name)"
@@ -141,7 +142,7 @@ def _comparison_conflicts(config: StudyConfig, compare: CompareSection) -> Itera
         yield "training.max_seconds: a comparison counts updates, not seconds. Remove it"
     if config.training.evaluations:
         yield "training.evaluations: a comparison evaluates by compare.resolution. Remove it"
-    if compare.seconds and any(getattr(config.training, unit) for unit in UNITS):
+    if compare.seconds and any(getattr(config.training, unit) for unit in BUDGET_UNITS):
         yield "compare.seconds: there is a budget in [training] already. Keep one"
     if compare.tune_until == "target" and compare.target is None:
         yield "compare.tune_until is 'target', but there is none. Give compare.target"

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.config.problems import conflicts, error_of, is_folder, lines_of
-from hpsearch.config.sections import UNITS, MinimaConfig, StudyConfig
+from hpsearch.config.sections import MinimaConfig, StudyConfig
 from hpsearch.data.loaders.datasets import DATASETS
 from hpsearch.data.options import COLUMN_SETTING
 from hpsearch.errors import UserError, escaped, shortened, shown, suggestion
@@ -19,6 +19,7 @@ from hpsearch.space import HYPERPARAMETERS, SearchSpace
 from hpsearch.space.hyperparameters import as_number
 from hpsearch.space.reading import narrowed, read_space
 from hpsearch.space.starting import starting_parameters
+from hpsearch.trial import BUDGET_UNITS
 
 Raw = dict[str, Any]  # a study's plain values, as its file has them
 Overrides = Sequence[tuple[str, Any]]  # dotted keys and values that take the place of what a file says
@@ -30,8 +31,8 @@ if not STUDIES.is_dir():
 DATA_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq", ".npz", ".npy", ".xlsx", ".xls")
 REPLACED = {  # key of the study `table` → keys of the file that it gives way to
     ("data", "folds"): ("validation", "time"),
-    ("training", "epochs"): UNITS,
-    ("training", "max_examples"): UNITS,
+    ("training", "epochs"): BUDGET_UNITS,
+    ("training", "max_examples"): BUDGET_UNITS,
     ("search", "pruner"): ("objectives",),  # trials of several have none
 }
 LEFT_OUT = (  # of a search's study, when it is compared
@@ -85,14 +86,15 @@ def find_study(name: str) -> Path:
 
 
 def _as_begun(raw: Raw, begun: Raw, *, ours: bool) -> Raw:
-    """Return a study's values with those that it began with in the place of hpsearch's own: all, or what its file leaves to `table`."""
+    """Return a study's values with those that it began with in the place of hpsearch's own: all, or what its file leaves to `table`.
+
+    Of its data that is only whether predictions are limited: an earlier version did not, and a study measures all of its trials alike.
+    """
     if ours:
         return deepcopy(begun)
     if "space" in raw:
         data = raw.get("data")
-        if isinstance(
-            data, dict
-        ):  # an earlier version limited no predictions, and a study measures all of its trials alike
+        if isinstance(data, dict):
             data.setdefault("target_range", begun["data"].get("target_range"))
         return raw
     whole = deepcopy(begun)
@@ -281,9 +283,9 @@ def _drop(raw: Raw, key: str) -> bool:
 def _check_overridden(raw: Raw, default_name: str, where: str, overrides: Overrides) -> StudyConfig:
     """Override plain values of a study, and check them."""
     keys = _override(raw, default_name, overrides)
-    units = [unit for unit in UNITS if f"training.{unit}" in keys]
+    units = [unit for unit in BUDGET_UNITS if f"training.{unit}" in keys]
     if units:  # they replace the file's budget, which may be in another unit
-        for unit in UNITS:
+        for unit in BUDGET_UNITS:
             if unit not in units:
                 raw["training"].pop(unit, None)
         if "training.max_examples" not in keys:
@@ -291,6 +293,9 @@ def _check_overridden(raw: Raw, default_name: str, where: str, overrides: Overri
     for given, other in (("file", "name"), ("name", "file")):
         if f"data.{given}" in keys and f"data.{other}" not in keys:
             raw["data"].pop(other, None)
+    gives_size = any(key.startswith("space.batch_size") for key in keys)
+    if "compare.batch_sizes" in keys and isinstance(raw.get("space"), dict) and not gives_size:
+        raw["space"].pop("batch_size", None)  # the file's, whose place they take
     raw = _with_table_defaults(raw)
     notices = [*_narrow(raw, keys), *_drop_pruner(raw, keys)]
     if "search.start" not in keys and any(key.startswith(("space", "search.sampler")) for key in keys):

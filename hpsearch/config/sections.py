@@ -21,9 +21,8 @@ from hpsearch.data.tasks import TASKS
 from hpsearch.errors import UserError
 from hpsearch.space import SearchSpace
 from hpsearch.space.hyperparameters import as_number
-from hpsearch.trial import UNSAID, Budget
+from hpsearch.trial import BUDGET_UNITS, UNSAID, Budget
 
-UNITS = ("epochs", "updates", "examples")
 SAMPLED = ("qmc", "random")  # samplers that ignore results: so what tuning with fewer trials would have given is known
 
 
@@ -354,7 +353,7 @@ class StudyConfig(BaseModel):
     def budget(self) -> Budget:
         """The budget of each trial."""
         unit, amount = UNSAID
-        for given in UNITS:
+        for given in BUDGET_UNITS:
             if getattr(self.training, given):
                 unit, amount = given, getattr(self.training, given)
                 break

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hpsearch.config.reading import STUDIES, parse
+from hpsearch.errors import counted
 from hpsearch.space.hyperparameters import HYPERPARAMETERS
 
 WIDTH = 100  # characters of a line of comments
@@ -176,7 +177,7 @@ def _column_note(column: Mapping[str, Any]) -> str:
     """Return how many inputs a column gives, how many of its cells are missing, and a note on it."""
     parts = []
     if column["inputs"]:
-        parts.append(f"{column['inputs']:,} input{'s' * (column['inputs'] != 1)}")
+        parts.append(counted(column["inputs"], "input"))
     if column.get("missing"):
         parts.append(f"{column['missing']:,} missing")
     if column.get("note"):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
+from hpsearch.data.options import column_setting
 from hpsearch.errors import listed, shortened, shown
 
 LONGEST = 280  # characters of a line
@@ -64,7 +65,7 @@ def kind_option(name: str, kind: str, *, of_file: bool = True) -> str:
     if not name.isprintable() or len(name) > LONGEST_NAME:
         return ""
     if of_file:
-        return f"--set {quote(f'data.columns.{name}={kind}')}"
+        return column_setting(name, kind)
     return f"columns={{{name!r}: {kind!r}}}"
 
 

@@ -1,7 +1,7 @@
 """The trivial predictor beside which a network is judged: one answer for every row, fitted on the training rows alone.
 
-scikit-learn's `DummyClassifier` and `DummyRegressor` give it, of labels `LABEL_STRATEGIES`. Which answer is
-the best that knows no input depends on the metric: its row of `METRICS` names the strategy.
+scikit-learn's `DummyClassifier` and `DummyRegressor` give it, of labels `LABEL_STRATEGIES`. Which answer is the best that knows no
+input depends on the metric: its row of `METRICS` names the strategy.
 """
 
 from collections.abc import Callable

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hpsearch.data.assumptions import Assumption
-from hpsearch.errors import UserError, listed, shown
+from hpsearch.errors import UserError, counted, listed, shown
 
 Array = npt.NDArray[Any]
 NUMBERS = "biuf"  # NumPy's kinds: truth values, integers, unsigned integers, floats
@@ -191,13 +191,13 @@ def _check_finite(values: Array, columns: tuple[str, ...]) -> None:
     row = int(bad[:, column].argmax())
     count = int(bad[:, column].sum())
     others = int(bad.any(axis=0).sum()) - 1
-    also = f" ({others} more column{'s' * (others != 1)} too)" * bool(others)
+    also = f" ({counted(others, 'more column')} too)" * bool(others)
     is_nan = np.isnan(values[row, column])
     kind = "missing (NaN)" if is_nan else "infinite"
     advice = "Fill those cells or drop"
     if is_nan and columns:
         advice = "Give missing 'median' (--set data.missing=median), or drop"
     raise UserError(
-        f"inputs: {label(columns, column)} has {count} missing or infinite cell{'s' * (count != 1)}{also}, the first, {kind}, in row "
+        f"inputs: {label(columns, column)} has {counted(count, 'missing or infinite cell')}{also}, the first, {kind}, in row "
         f"{row}. {advice} those rows or columns."
     )

@@ -114,7 +114,7 @@ class Data:
     as text by class number, none for regression. `target_mean` and `target_scale` [K] undo the standardising of regression targets
     (0 and 1 for classes); they stay float64, since a mean may be large beside the scale. `target_form` is the range and scale of such
     targets, None of classes and labels. `summary` can be written as JSON. The search
-    sees training and validation rows; `test` is for the finally chosen network, once, and empty where no rows were held out for it.
+    sees training and validation rows; `test` is for the selected model, once, and empty where no rows were held out for it.
 
     `preprocessing` is what turned a source's columns or images into inputs, fitted on the training rows, as plain JSON values: a saved
     network carries it. `folds` are divisions of the rows, the first one's being `training` and `validation`; there are none where one

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data.cells import Array, is_missing, to_array
-from hpsearch.errors import UserError, listed, shown
+from hpsearch.errors import UserError, counted, listed, shown
 
 EXPECTED = "a table [N, F] (a frame or an array) or images [N, H, W], [N, C, H, W]"
 
@@ -140,7 +140,7 @@ def refuse_missing_labels(targets: Any) -> None:
     if missing.any():
         count = int(missing.sum())
         raise UserError(
-            f"target: {count} missing label{'s' * (count != 1)}, the first in row {int(missing.argmax())}. Drop those rows."
+            f"target: {counted(count, 'missing label')}, the first in row {int(missing.argmax())}. Drop those rows."
         )
 
 

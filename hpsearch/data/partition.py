@@ -13,7 +13,7 @@ import numpy as np
 
 from hpsearch.data.cells import Array
 from hpsearch.data.options import Folds, Size, drop_hint
-from hpsearch.errors import UserError, listed, rows_text, shown
+from hpsearch.errors import UserError, counted, listed, rows_text, shown
 
 SHARE = 0.15  # of all rows, for validation and for test rows each
 FEWEST_ROWS_OF_A_PART = 2  # a spread needs two
@@ -81,7 +81,7 @@ class Drawer:
         others = 2 if name == "test" else 1
         if len(numbers) <= others:
             raise UserError(
-                f"{len(numbers)} group{'s' * (len(numbers) != 1)} for the {name} rows and {others} other part{'s' * (others != 1)}, "
+                f"{counted(len(numbers), 'group')} for the {name} rows and {counted(others, 'other part')}, "
                 "each needs one at least. Leave 'group' out, or give more groups."
             )
         draw = _stream(self.seed, name)

@@ -212,7 +212,7 @@ def _capped(drawer: Drawer, training: Array, most: int | None) -> Array:
 def _check(count: int, options: SplitOptions, constraints: Constraints) -> None:
     given_test = constraints.given_test
     if count < FEWEST_ROWS:
-        raise UserError(f"{count} row{'s' * (count != 1)}, at least {FEWEST_ROWS} needed. Give more rows.")
+        raise UserError(f"{rows_text(count)}, at least {FEWEST_ROWS} needed. Give more rows.")
     if not is_whole(options.seed) or options.seed < 0:
         raise UserError(f"seed {shown(options.seed)}: a whole number from 0 expected.")
     if given_test and options.test is not None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hpsearch.data.cells import NUMBERS, Array, is_missing, to_array
 from hpsearch.data.options import drop_hint
-from hpsearch.errors import UserError, listed, shown
+from hpsearch.errors import UserError, counted, listed, shown
 
 # More distinct whole numbers than this are measurements and not classes, however many rows there are.
 MANY_VALUES = 20
@@ -61,7 +61,7 @@ class TargetFacts:
         """The facts as the rest of a sentence that begins with "The"."""
         if self.columns > 1 or self.kind == "numbers with fractions":
             return f"target holds {self.kind}"
-        return f"target holds {self.kind} with {self.distinct:,} distinct value{'s' * (self.distinct != 1)}"
+        return f"target holds {self.kind} with {counted(self.distinct, 'distinct value')}"
 
 
 def facts_of(targets: Array) -> TargetFacts:
@@ -178,7 +178,7 @@ def _refuse_missing(missing: Array, infinite: bool = False) -> None:
         count = int(rows.sum())
         how = f": {drop_hint('missing-target')}" * (not infinite)
         raise UserError(
-            f"target: {count} missing or infinite value{'s' * (count != 1)}, the first in row {int(rows.argmax())}. "
+            f"target: {counted(count, 'missing or infinite value')}, the first in row {int(rows.argmax())}. "
             f"Drop those rows{how}."
         )
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from rich.cells import cell_len
 from rich.text import Text
 
+from hpsearch.errors import shortened
 from hpsearch.locales import Texts, language_words
 from hpsearch.reporting.formatting import SPACE, MetricFormat, duration, number, printable, visible
 from hpsearch.reporting.headline import compare_command
-from hpsearch.reporting.ranking import best, hyperparameters, ranked, settings_of
+from hpsearch.reporting.ranking import best, ended, hyperparameters, ranked, settings_of
 from hpsearch.reporting.regimes import RegimeTrials, regime_name, regimes
 from hpsearch.reporting.screen import HEAD, Screen
 from hpsearch.reporting.selection import network, of_trials, trained_on
@@ -47,8 +48,7 @@ def state(stored: StoredStudy) -> str:
         return "unknown"
     if record.result:
         return "finished"
-    ended = [trial for trial in record.trials if trial.state not in ("running", "waiting")]
-    if len(ended) >= _wanted(record) and not ranked(record):
+    if len(list(filter(ended, record.trials))) >= _wanted(record) and not ranked(record):
         return "failed"
     return "stopped"
 
@@ -90,11 +90,11 @@ def _progress(record: StudyRecord | ComparisonRecord) -> str:
     """Return how many trials have ended, and of how many while some are left."""
     if isinstance(record, ComparisonRecord):
         return f"{sum(len(arm.trials) for arm in record.arms):,}"
-    ended = sum(trial.state not in ("running", "waiting") for trial in record.trials)
+    done = len(list(filter(ended, record.trials)))
     wanted = _wanted(record)
-    if record.result or ended >= wanted:
-        return f"{ended:,}"
-    return f"{ended:,}/{wanted:,}"
+    if record.result or done >= wanted:
+        return f"{done:,}"
+    return f"{done:,}/{wanted:,}"
 
 
 def _wanted(record: StudyRecord) -> int:
@@ -199,13 +199,13 @@ def _show_selected(screen: Screen, record: StudyRecord, texts: Texts) -> None:
 
 def _show_counts(screen: Screen, record: StudyRecord, texts: Texts) -> None:
     """Print how the trials ended, and how long the study took where that is known."""
-    ended = [trial for trial in record.trials if trial.state not in ("running", "waiting")]
+    done = list(filter(ended, record.trials))
     counts = texts(
         "screen.show.trials",
-        trials=f"{len(ended):,}",
+        trials=f"{len(done):,}",
         usable=f"{len(ranked(record)):,}",
-        pruned=f"{sum(trial.state == 'pruned' for trial in ended):,}",
-        failed=f"{sum(trial.failed for trial in ended):,}",
+        pruned=f"{sum(trial.state == 'pruned' for trial in done):,}",
+        failed=f"{sum(trial.failed for trial in done):,}",
     )
     screen.row("trials", counts)
     seconds = record.result.get("seconds")
@@ -239,9 +239,7 @@ def _cell(trial: TrialRecord, name: str) -> str:
     value = trial.params[name]
     is_float = isinstance(value, float)
     text = number(value, 3) if is_float else number(value)
-    if len(text) <= LONGEST_CELL:
-        return text
-    return f"{text[: LONGEST_CELL - 1]}…"
+    return shortened(text, LONGEST_CELL)
 
 
 def _show_regimes(screen: Screen, record: StudyRecord, texts: Texts) -> None:

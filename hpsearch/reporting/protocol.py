@@ -7,7 +7,7 @@ from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import duration, number, sentences, visible
 from hpsearch.reporting.ranking import settings_of
 from hpsearch.storage import StudyRecord
-from hpsearch.trial import UNSAID
+from hpsearch.trial import BUDGET_UNITS, UNSAID
 
 
 def protocol(record: StudyRecord, texts: Texts = ENGLISH) -> list[tuple[str, str]]:
@@ -75,7 +75,7 @@ def _budget(training: Mapping[str, Any], texts: Texts) -> str:
     """Return what each trial trained for; where the study did not give it, the default that the search took."""
     if not training:
         return "–"
-    given = [(name, training[name]) for name in ("epochs", "updates", "examples") if training.get(name)]
+    given = [(name, training[name]) for name in BUDGET_UNITS if training.get(name)]
     budget = texts.listing([texts(f"unit.{unit}", amount=number(amount)) for unit, amount in given or [UNSAID]])
     if training.get("max_examples"):
         budget = texts("search.protocol.max_examples", budget=budget, examples=number(training["max_examples"]))

@@ -12,7 +12,7 @@ from typing import Any
 
 from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import number
-from hpsearch.reporting.ranking import space_of
+from hpsearch.reporting.ranking import ended, space_of
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.trial import Outcome
 
@@ -85,7 +85,7 @@ def regimes(record: StudyRecord) -> list[RegimeTrials]:
         return []
     found: dict[Regime, list[TrialRecord]] = {regime: [] for regime in Regime}
     for trial in record.trials:
-        if trial.state not in ("running", "waiting") and trial.repeats is None:
+        if ended(trial) and trial.repeats is None:
             found[regime_of(batch_size_of(trial, record), rows)].append(trial)
     return [_of_regime(record, regime, trials) for regime, trials in found.items()]
 

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from hpsearch.config import StudyConfig, check_config, find_study
 from hpsearch.config.reading import leave_out_starts, parse
-from hpsearch.config.sections import UNITS
 from hpsearch.data import Data, from_arrays
 from hpsearch.data.splits import Split
 from hpsearch.errors import Stopped
@@ -28,6 +27,7 @@ from hpsearch.searching.run_options import (
 from hpsearch.searching.study import run_study
 from hpsearch.storage import StudyRecord
 from hpsearch.storage.reading import record_of
+from hpsearch.trial import BUDGET_UNITS
 
 Tables = Mapping[str, Mapping[str, Any] | None]  # a study's tables by name; a key that is None is left as it is
 
@@ -47,8 +47,8 @@ def array_config(default: str, given: Tables, where: str, begun: Mapping[str, An
         if name == "space":
             raw["space"] = keys or raw["space"]
             continue
-        if any(unit in keys for unit in UNITS):  # the file's budget may be in another unit
-            raw[name] = {key: value for key, value in raw[name].items() if key not in (*UNITS, "max_examples")}
+        if any(unit in keys for unit in BUDGET_UNITS):  # the file's budget may be in another unit
+            raw[name] = {key: value for key, value in raw[name].items() if key not in (*BUDGET_UNITS, "max_examples")}
         raw[name] = {**raw.get(name, {}), **keys}
     if not (given.get("search") or {}).get("start"):
         leave_out_starts(raw)

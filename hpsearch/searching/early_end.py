@@ -7,6 +7,7 @@ the same trial with one in flight or many, on one machine or several, and after 
 
 from dataclasses import dataclass, field
 
+from hpsearch.errors import counted
 from hpsearch.trial import Direction, is_better
 
 
@@ -42,7 +43,7 @@ class EarlyEnd:
             if self._reaches(value):
                 self._end(number, f"trial {number} reached the target value {self.target_value:g}")
         elif self.patience is not None and self._best is not None and number - self._best_number >= self.patience:
-            trials = f"{self.patience:,} trial{'s' * (self.patience != 1)}"
+            trials = counted(self.patience, "trial")
             self._end(number, f"no better value in {trials} after trial {self._best_number}")
 
     def _reaches(self, value: float) -> bool:

@@ -17,8 +17,8 @@ from typing import Any
 from hpsearch.errors import StorageError
 from hpsearch.progress import SILENT, Observer, Pace, SearchStatus
 from hpsearch.searching.early_end import EarlyEnd
+from hpsearch.searching.objectives import Objectives
 from hpsearch.searching.sampler_view import Proposal, SamplerView, TrialResult
-from hpsearch.searching.scoring import Objectives
 from hpsearch.storage.writing import PreviousTrial, StudyWriter
 from hpsearch.training.own import NO_GRADIENT
 from hpsearch.trial import History, Outcome, TrainingRun, TrialSpec, at_worst, ranking_key

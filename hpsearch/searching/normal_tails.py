@@ -1,7 +1,7 @@
 """The logarithm of the normal distribution function, bit for bit as Optuna's TPE sampler computes it, for a whole array at once.
 
 TPE needs it at about 7,000 points a proposal where a hyperparameter is a whole number, and Optuna computes one point at a time: half of a
-proposal's time, so that one process could not keep 64 places at work (`python -m tests.benchmarks overhead`).
+proposal's time, so that one process could not keep 64 slots at work (`python -m tests.benchmarks --overhead`).
 """
 
 import math

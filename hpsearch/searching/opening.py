@@ -11,12 +11,12 @@ from hpsearch.data.dataset import Data
 from hpsearch.errors import UserError, look_up
 from hpsearch.files import make_folder, write_file
 from hpsearch.searching.first_trials import first_settings, first_trials, keep_settings
+from hpsearch.searching.objectives import Objectives, study_objectives
 from hpsearch.searching.own_code import keep_checksums
 from hpsearch.searching.pruners import PRUNERS
 from hpsearch.searching.run_options import RunOptions, with_lag
 from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.samplers import SAMPLERS
-from hpsearch.searching.scoring import Objectives, study_objectives
 from hpsearch.searching.specifications import ask_network, build_of
 from hpsearch.storage.failures import StorageRetry
 from hpsearch.storage.fingerprint import Fingerprint

@@ -63,7 +63,7 @@ def final_networks(
         data: the study's.
         refit: whether they train once more; after a cross-validation they always do.
         engine_for: gives an engine for other rows.
-        observer: hears of it.
+        observer: is told how far it is.
         deadline: the time, as `time.monotonic` has it, after which nothing more is trained than has to be.
 
     Raises:

@@ -16,13 +16,13 @@ from hpsearch.searching.early_end import EarlyEnd
 from hpsearch.searching.ensemble import Selection, judge_candidates, judging_runs, known_selection
 from hpsearch.searching.loop import Leader, Search
 from hpsearch.searching.networks import member_of, stored_weights
+from hpsearch.searching.objectives import Objectives
 from hpsearch.searching.opening import OpenStudy
 from hpsearch.searching.refitting import final_networks
 from hpsearch.searching.replicates import ConfirmedTrial, Replicates, TrainedNetwork, confirm, rank_confirmed
 from hpsearch.searching.result import make_result, test_scores
 from hpsearch.searching.run_options import prepare_engine
 from hpsearch.searching.sampler_view import SamplerView
-from hpsearch.searching.scoring import Objectives
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.stopping import stopping
 from hpsearch.space.hyperparameters import NETWORK
@@ -179,7 +179,7 @@ def _before_training(study: OpenStudy, search: Search) -> Iterator[str]:
         yield f"the study has {counted(search.total, 'trial')}, more than the {asked:,} asked for: all of them stay and count"
     if interrupted := search.interrupted:
         trials = ", ".join(f"#{number}" for number in interrupted)
-        yield f"training {len(interrupted)} interrupted trial{'s' * (len(interrupted) > 1)} ({trials}) again"
+        yield f"training {counted(len(interrupted), 'interrupted trial')} ({trials}) again"
     if not search.remaining:
         stored = f"all {search.total:,} trials are"
         if search.total == 1:

@@ -12,6 +12,8 @@ from math import inf, isfinite
 
 import numpy as np
 
+from hpsearch.trial import is_better
+
 FALL = 0.1  # of a loss while the progress doubles, below which it has stopped to fall
 FITTED = 0.01  # of the first training loss, at which the training rows are fitted
 
@@ -19,7 +21,7 @@ FITTED = 0.01  # of the first training loss, at which the training rows are fitt
 def first_reached(updates: Sequence[int], metric: Sequence[float], target: float, maximize: bool) -> float:
     """Return the first evaluated update at which the metric is strictly better than the target, `inf` if it never is."""
     for update, value in zip(updates, metric, strict=True):
-        if value > target if maximize else value < target:
+        if is_better(value, target, maximize):
             return float(update)
     return inf
 

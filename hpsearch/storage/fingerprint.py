@@ -59,7 +59,6 @@ NO_EFFECT: tuple[Any, ...] = (None, [], "none", False)  # values of a setting th
 FOUND_DATES = re.compile(r"read as (%.*?)(?=, %.* would fit|, years of two digits|$)")  # a column's note
 BEFORE = {"compare.refine": 0, "compare.divisions": 1}  # what studies of before such a setting did
 NAMES_SHOWN = 3  # of columns
-LONGEST_VALUE = 80  # characters of a setting
 RESTORED = {"dropped": "drop"}  # what a column's kind in a summary is called as a setting, where that differs
 
 
@@ -170,13 +169,13 @@ def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:
 
 
 def stated(settings: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recorded study's settings, with the value that stands for what its version did where that had no such setting."""
+    """Return a recorded study's settings, with the value that stands for what its version did where that had no such setting.
+
+    An earlier version limited no predictions.
+    """
     if data.get("task") != "regression":
         return dict(settings)
-    return {
-        **settings,
-        "data": {"target_range": "none", **settings["data"]},
-    }  # an earlier version limited no predictions
+    return {**settings, "data": {"target_range": "none", **settings["data"]}}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -190,12 +189,7 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _told(keys: Sequence[str], old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    return "; ".join(f"{shortened(key)} was {_value(old.get(key))}, now {_value(new.get(key))}" for key in keys)
-
-
-def _value(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+    return "; ".join(f"{shortened(key)} was {shown(old.get(key))}, now {shown(new.get(key))}" for key in keys)
 
 
 def refuse_other_inputs(record: Fingerprint, now: Fingerprint) -> None:

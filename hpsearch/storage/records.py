@@ -8,10 +8,11 @@ from statistics import stdev
 from typing import Any
 
 from hpsearch.trial import FAILED as FAILED_OUTCOMES
-from hpsearch.trial import History, ranking_key
+from hpsearch.trial import History, is_better, ranking_key
+
+AT_HAND = ("arrays", "pandas frame")  # sources of data that came from Python
 
 # Outcomes that trials of other programs have besides: an error or no number, an infinite value, a broken constraint.
-AT_HAND = ("arrays", "pandas frame")  # sources of data that came from Python
 FAILED = "failed"
 INFINITE = "infinite value"
 INFEASIBLE = "infeasible"
@@ -285,13 +286,6 @@ class ComparisonRecord:
         tables = self.plain.get("engines", {}).values()
         return tuple(sorted({name for table in tables for name in table.values()}))
 
-    @property
-    def plain_seconds(self) -> Mapping[int, tuple[float, ...]]:
-        """Seconds of an update in the plain loop by batch size, a value a repeat: of plain SGD, else of the first optimizer."""
-        tables = self.plain.get("seconds", {})
-        first = "sgd" if "sgd" in tables else next(iter(tables), "")
-        return self.plain_seconds_of(first)
-
     def plain_seconds_of(self, optimizer: str) -> Mapping[int, tuple[float, ...]]:
         """Return seconds of an optimizer's update in the plain loop by batch size, a value a repeat; empty where they were not timed."""
         table = self.plain.get("seconds", {}).get(optimizer, {})
@@ -311,9 +305,9 @@ class ComparisonRecord:
         """Return the first update after which a run's metric is strictly better than the target, infinity if there is none."""
         if self.target is None or trial.history is None:
             return inf
-        sign = 1 if self.direction == "maximize" else -1
+        maximize = self.direction == "maximize"
         pairs = zip(trial.history.update, trial.history.metric, strict=True)
-        return next((float(update) for update, metric in pairs if sign * (metric - self.target) > 0), inf)
+        return next((float(update) for update, metric in pairs if is_better(metric, self.target, maximize)), inf)
 
 
 @dataclass(frozen=True, slots=True)

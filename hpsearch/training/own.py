@@ -5,8 +5,7 @@ So one such network trains at a time; its trial's seed sets the states, and they
 
 What is checked: that the outputs are the task's; that every tensor which the loss gives a gradient is one that `parameters()` lists, since
 no other is ever trained; that no weight was trained by an earlier trial or fold; that the weights are all that a new network needs to give
-the same outputs. An error that hyperparameters can cause (`ERRORS`)
-is the trial's outcome; any other is raised.
+the same outputs. An error that hyperparameters can cause (`ERRORS`) is the trial's outcome; any other is raised.
 """
 
 import os

@@ -18,10 +18,10 @@ from typing import Any
 from hpsearch.config import StudyConfig, find_study, read_config
 from hpsearch.errors import masked
 from hpsearch.searching.loop import Search
+from hpsearch.searching.objectives import Objectives
 from hpsearch.searching.opening import make_view
 from hpsearch.searching.sampler_view import SamplerView, TrialResult
 from hpsearch.searching.samplers import SAMPLERS
-from hpsearch.searching.scoring import Objectives
 from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.opening import close_storage, open_existing
 from hpsearch.storage.urls import JOURNAL, sqlite_url

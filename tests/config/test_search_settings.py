@@ -178,3 +178,19 @@ def test_a_grid_and_a_comparison_have_no_start(tmp_path: Path) -> None:
     assert isinstance(config, StudyConfig)
     assert config.search.start is None
     assert "search.start, search.patience" in notices[0]
+
+
+def test_batch_sizes_of_the_command_line_replace_those_of_a_study_that_is_compared(tmp_path: Path) -> None:
+    """A search's study has a list of batch sizes in its space: other ones that are asked for take its place, and both are refused."""
+    file = str(write(tmp_path, SMALL + '[space]\noptimizer = "sgd"\nbatch_size = [16, 64]\n'))
+    config, _ = read_comparison(file)
+    assert isinstance(config, StudyConfig)
+    assert config.space.plain()["batch_size"] == [16, 64]
+    sizes = ("compare.batch_sizes", [8, "full"])
+    config, _ = read_comparison(file, [sizes])
+    assert isinstance(config, StudyConfig)
+    assert config.compare
+    assert config.compare.batch_sizes == [8, "full"]
+    assert "batch_size" not in config.space.plain()
+    with pytest.raises(UserError, match=r"the batch sizes stand in compare\.batch_sizes already"):
+        read_comparison(file, [sizes, ("space.batch_size", 32)])

@@ -1,7 +1,7 @@
 """Several studies on one page: which is best and how sure that is, what differs, what cannot be compared."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,6 +166,26 @@ def test_only_settings_that_differ_are_shown() -> None:
     assert "16 … 256, log" in section
     assert "8 … 512, log" in section
     assert "No setting differs." in prose(several_page([A, replace(B, settings=A.settings)]))
+
+
+def test_every_form_of_a_setting_is_shown() -> None:
+    """First settings are a list of tables, and an optimizer has a learning rate of its own: a row each; so has a range's step."""
+    rates = {"low": 1e-3, "high": 0.1, "log": True}
+    start = [{"depth": 2, "optimizer": "adam"}, {"width": 64}]
+    first = replace(
+        A, settings=_with(A.settings, start, {**rates, "momentum": rates}, {"low": 8, "high": 64, "step": 8})
+    )
+    second = replace(B, settings=_with(A.settings, start[1:], {**rates, "momentum": 0.03}, {"low": 8, "high": 64}))
+    section = several_page([first, second]).partition('id="settings"')[2]
+    assert section.count("<tr") == 1 + 3
+    for text in ("depth 2, optimizer adam; width 64<", "width 64<", "0.03<", "8 … 64, step 8<", "8 … 64<"):
+        assert f">{text}" in section, text
+
+
+def _with(settings: Mapping[str, Any], start: Any, rates: Any, width: Any) -> dict[str, Any]:
+    """The settings with these first ones, learning rates and widths."""
+    space = {**settings["space"], "learning_rate": rates, "width": width}
+    return {**settings, "search": {**settings["search"], "start": start}, "space": space}
 
 
 def test_studies_of_one_name_are_told_apart() -> None:

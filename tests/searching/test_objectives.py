@@ -28,10 +28,10 @@ from hpsearch.reporting.ranking import ranked
 from hpsearch.reporting.screen import Screen
 from hpsearch.reporting.selection import off_front
 from hpsearch.reporting.tables import frames
+from hpsearch.searching.objectives import Objectives, study_objectives
 from hpsearch.searching.opening import make_view, open_in_memory, open_study
 from hpsearch.searching.run_options import RunOptions
 from hpsearch.searching.samplers import SAMPLERS
-from hpsearch.searching.scoring import Objectives, study_objectives
 from hpsearch.searching.specifications import specification
 from hpsearch.searching.study import run_study
 from hpsearch.statistics.pareto import on_front

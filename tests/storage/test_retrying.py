@@ -20,7 +20,8 @@ from optuna.trial import TrialState
 from hpsearch.errors import StorageError
 from hpsearch.storage import failures, lease
 from hpsearch.storage.failures import StorageRetry, is_transient, storage_errors
-from hpsearch.storage.opening import FileJournal, close_storage, open_storage
+from hpsearch.storage.journals import FileJournal
+from hpsearch.storage.opening import close_storage, open_storage
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writer_thread import WriterThread

@@ -19,7 +19,8 @@ from optuna.storages import BaseStorage
 from hpsearch.cli import main
 from hpsearch.errors import CompletedElsewhere, StorageError, UserError
 from hpsearch.storage.failures import StorageRetry
-from hpsearch.storage.opening import FileJournal, close_storage, open_storage
+from hpsearch.storage.journals import FileJournal
+from hpsearch.storage.opening import close_storage, open_storage
 from hpsearch.storage.reading import read_study
 from hpsearch.storage.urls import sqlite_url
 from hpsearch.storage.writing import StudyWriter

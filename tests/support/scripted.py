@@ -11,10 +11,10 @@ from optuna.study import StudyDirection
 
 from hpsearch.searching.early_end import EarlyEnd
 from hpsearch.searching.loop import Search
+from hpsearch.searching.objectives import Objectives
 from hpsearch.searching.pruners import PRUNERS
 from hpsearch.searching.sampler_view import SamplerView
 from hpsearch.searching.samplers import SAMPLERS
-from hpsearch.searching.scoring import Objectives
 from hpsearch.space import Choice, Integer, Real, SearchSpace
 from hpsearch.storage.writer_thread import WriterThread
 from hpsearch.storage.writing import StudyWriter

@@ -26,9 +26,9 @@ from optuna.study import StudyDirection
 
 from hpsearch.config import find_study, read_config
 from hpsearch.searching.loop import Search
+from hpsearch.searching.objectives import Objectives
 from hpsearch.searching.opening import make_view
 from hpsearch.searching.run_options import lag_on
-from hpsearch.searching.scoring import Objectives
 from hpsearch.storage.writer_thread import WriterThread
 from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import groups

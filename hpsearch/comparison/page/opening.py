@@ -9,7 +9,7 @@ from math import inf, isfinite
 from hpsearch.comparison.analysis.judgement import ENOUGH_SEEDS
 from hpsearch.comparison.analysis.measured import measured_runs
 from hpsearch.comparison.analysis.quality import quality
-from hpsearch.comparison.analysis.times import ArmTimes, optimizers, times
+from hpsearch.comparison.analysis.times import UNITS, ArmTimes, optimizers, times
 from hpsearch.comparison.analysis.tuning import rates
 from hpsearch.comparison.figures.appearance import (
     OfArm,
@@ -28,10 +28,9 @@ from hpsearch.reporting.formatting import MetricFormat, duration, number, visibl
 from hpsearch.reporting.pieces import PageTable, Paragraph
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ArmRecord, ComparisonRecord
+from hpsearch.trial import BUDGET_UNITS, UNSAID
 
 COLUMNS = ("regime", "rate", "updates", "epochs", "seconds", "reached", "test")
-UNITS = ("steps", "epochs", "seconds")
-EPOCHS = 20  # of a run whose budget the study does not give
 RESOLUTION = 0.02  # of the updates to the target
 VALIDATION_ROWS = 1000
 
@@ -71,8 +70,8 @@ def budget(record: ComparisonRecord, texts: Texts) -> str:
     if seconds:
         return texts("unit.seconds", amount=number(seconds))
     training = record.settings["training"]
-    unit = next((unit for unit in ("epochs", "updates", "examples") if training.get(unit)), "epochs")
-    return texts(f"unit.{unit}", amount=number(training.get(unit) or EPOCHS))
+    unit, amount = next(((unit, training[unit]) for unit in BUDGET_UNITS if training.get(unit)), UNSAID)
+    return texts(f"unit.{unit}", amount=number(amount))
 
 
 def all_sizes(record: ComparisonRecord, texts: Texts) -> list[PageTable | Paragraph]:

@@ -191,9 +191,9 @@ def _read_boolean(entry: Entry, cells: Any, decimal: str) -> tuple[Array, Array]
 
 def _plan_category(sample: ColumnSample) -> Entry:
     text = sample.text
-    counts = pc.value_counts(text.drop_null())
-    counted = zip(counts.field("counts").to_pylist(), counts.field("values").to_pylist(), strict=True)
-    texts = [value for _, value in sorted(counted, key=lambda pair: (-pair[0], pair[1]))]  # the most frequent first
+    found = pc.value_counts(text.drop_null())
+    counts = dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True))
+    texts = sorted(counts, key=lambda value: (-counts[value], value))  # the most frequent first
     other = len(texts) > MOST_CATEGORIES
     kept = texts[: MOST_CATEGORIES - 1] if other else texts
     entry = {
@@ -205,9 +205,7 @@ def _plan_category(sample: ColumnSample) -> Entry:
     }
     if other:
         entry["note"] = f"the {len(kept)} most frequent of {len(texts):,} values, the others together"
-    elif note := _nearly_truth(
-        dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
-    ):
+    elif note := _nearly_truth(counts):
         entry["note"] = note
     return entry
 

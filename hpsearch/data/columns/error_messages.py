@@ -13,7 +13,7 @@ import pyarrow as pa
 from hpsearch.data.cells import Array
 from hpsearch.data.columns import parsing
 from hpsearch.data.columns.table import Table
-from hpsearch.errors import UserError, listed, shown
+from hpsearch.errors import UserError, counted, listed, shown
 
 FEW_TEXTS = 5  # that a column of numbers may have for missing cells; more are not listed
 
@@ -40,7 +40,7 @@ def misread(table: Table, name: str, expected: str, rows: Array, hint: str = "")
     cells = parsing.as_text(table.column(name)).take(pa.array(rows))
     first = str(cells[0].as_py())
     others = len(rows) - 1
-    more = f" (and {others:,} more cell{'s' * (others != 1)})" * bool(others)
+    more = f" (and {counted(others, 'more cell')})" * bool(others)
     hint = hint or _advice_by_form(table, first) or _general_advice(table, name, expected, cells.unique().to_pylist())
     return UserError(
         f"column {shown(name)}: {table.where(int(rows[0]))} holds {shown(first)}, {expected} expected{more}. {hint}."
@@ -51,9 +51,7 @@ def missing_cells(table: Table, name: str, missing: Array, advice: str) -> UserE
     """Return the error about missing cells [N] in a column that may have none; the advice ends the sentence, or is the next one."""
     count = int(missing.sum())
     first = table.where(int(missing.argmax()))
-    return UserError(
-        f"column {shown(name)} has {count:,} missing cell{'s' * (count != 1)}, the first in {first}{advice}"
-    )
+    return UserError(f"column {shown(name)} has {counted(count, 'missing cell')}, the first in {first}{advice}")
 
 
 def refuse_infinite(table: Table, name: str, values: Array, expected: str = "") -> None:

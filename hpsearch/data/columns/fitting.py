@@ -33,7 +33,7 @@ from hpsearch.data.options import ReadOptions
 from hpsearch.data.scaling import Scaled
 from hpsearch.data.splits import Split
 from hpsearch.data.transform import PERIODS, TableTransform, width
-from hpsearch.errors import UserError, listed, shown, suggestion
+from hpsearch.errors import UserError, counted, listed, shown, suggestion
 
 VERSION = 1
 ROWS_AT_ONCE = 65_536
@@ -290,7 +290,7 @@ def _unknown_truths(entries: Sequence[Entry], unknown: Array) -> Iterator[str]:
 
 def _missing_in(entries: Sequence[Entry]) -> str:
     names = listed([entry["name"] for entry in entries])
-    return f"Missing cells in {len(entries)} column{'s' * (len(entries) != 1)} ({names})"
+    return f"Missing cells in {counted(len(entries), 'column')} ({names})"
 
 
 def _column_summaries(entries: Sequence[Entry], dropped: Mapping[str, Dropped], numbers: Array) -> list[dict[str, Any]]:

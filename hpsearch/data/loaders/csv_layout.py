@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hpsearch.data.loaders.csv_bytes import Rows, check_lengths, find_rows
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, counted, shown
 
 DIRECTIVE = re.compile(rb'\A\s*"?sep=(.)"?[;,\t ]*\n', re.IGNORECASE)
 MOST_TITLES = 20  # rows above the names
@@ -115,7 +115,7 @@ def _without_titles(layout: Layout, expected: Collection[str], is_names: Callabl
     is_title = all(_is_title(cells, width, expected) for cells in titles)
     if not is_title or not is_names(_cells(layout, first)[: filled[first]]):
         return layout
-    note = f"{first} line{'s' * (first != 1)} above the names: left out, the first {shown(titles[0][0], 60)}"
+    note = f"{counted(first, 'line')} above the names: left out, the first {shown(titles[0][0], 60)}"
     return replace(layout, rows=_without_first(rows, first), notes=(*layout.notes, note))
 
 

@@ -35,7 +35,7 @@ from hpsearch.data.loaders.pixels import (
     without_colour,
 )
 from hpsearch.data.options import ReadOptions
-from hpsearch.errors import UserError, listed, shown
+from hpsearch.errors import UserError, counted, listed, shown
 
 KINDS = ", ".join(sorted(end[1:] for end in FORMATS))
 
@@ -200,7 +200,7 @@ def _ignored_notice(layout: Layout) -> tuple[str, ...]:
         ignored += others
     if not ignored:
         return ()
-    files = f"{ignored:,} file{'s' * (ignored > 1)}"
+    files = counted(ignored, "file")
     return (f"Ignored {files} that are no images by their names, or lie in no class's folder.",)
 
 

@@ -60,7 +60,7 @@ def find_layout(folder: Path, subfolders: Subfolders, asked: Mapping[str, str] |
     if "class" in asked.values():
         return _classes(inner, inside, sentences)
     roles = {path: asked.get(path.name) or part_of(path.name) for path in inside}
-    if _are_parts(inner, roles, subfolders, asked):
+    if _are_parts(inner, roles, subfolders):
         return _divided(roles, subfolders, sentences)
     if asked:
         unknown = [path.name for path, role in roles.items() if role is None]
@@ -102,9 +102,7 @@ def _check_asked(asked: Mapping[str, str], inside: Sequence[Path]) -> None:
             raise UserError(f"parts.{name} {shown(role)}: unknown. {suggestion(str(role), ROLES)}")
 
 
-def _are_parts(
-    folder: Path, roles: Mapping[Path, str | None], subfolders: Subfolders, asked: Mapping[str, str]
-) -> bool:
+def _are_parts(folder: Path, roles: Mapping[Path, str | None], subfolders: Subfolders) -> bool:
     """Whether sub-folders are parts by their names; refuse them where their classes repeat, and not all have such a name."""
     named = {path: role for path, role in roles.items() if role is not None}
     is_complete = bool(named) and len(named) == len(roles)

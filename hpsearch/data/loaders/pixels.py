@@ -20,11 +20,18 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from hpsearch.data.cells import Array
 from hpsearch.data.image_scale import FULL, PART, SPREAD
 from hpsearch.data.memory import check_memory
-from hpsearch.errors import LONGEST_PLACE, UserError, shown
+from hpsearch.errors import LONGEST_PLACE, UserError, counted, shown
 
 FORMATS = {  # the end of a file's name → PIL's format; the names are torchvision's `IMG_EXTENSIONS`
-    **{".bmp": "BMP", ".jpeg": "JPEG", ".jpg": "JPEG", ".pgm": "PPM", ".png": "PNG", ".ppm": "PPM"},
-    **{".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"},
+    ".bmp": "BMP",
+    ".jpeg": "JPEG",
+    ".jpg": "JPEG",
+    ".pgm": "PPM",
+    ".png": "PNG",
+    ".ppm": "PPM",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
 }
 GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L")  # PIL's modes without colour
 ORIENTATION = 0x0112  # EXIF's tag
@@ -131,7 +138,7 @@ def _refuse_bits(files: Sequence[Path], bits: Sequence[str]) -> None:
         return
     file, text = unread[0]
     others = len(unread) - 1
-    more = f" (and {others:,} more image{'s' * (others != 1)})" * (others > 0)
+    more = f" (and {counted(others, 'more image')})" * (others > 0)
     raise UserError(
         f"{shown_path(file)}{more} has {text}, which cannot be read in full. Save it as PNG of 8 or 16 bits, or all images as an "
         "array (.npz, .npy)."

@@ -23,7 +23,7 @@ from hpsearch.data.loaders.csv_encoding import Decoded, decode
 from hpsearch.data.loaders.csv_layout import Layout, find_layout, take_directive
 from hpsearch.data.loaders.trained_file import names_of, separator_of
 from hpsearch.data.options import ReadOptions
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, counted, rows_text, shown
 
 MOST_COLUMNS = 50_000
 LONGEST_ROW = 2**30  # bytes; Arrow reads blocks of less than 2 GiB
@@ -128,7 +128,7 @@ def _named(first: Sequence[str], columns: Sequence[Any]) -> tuple[tuple[str, ...
     if names and not names[0] and all(names[1:]):
         names[0] = "unnamed"  # pandas writes a frame's index so
     check_names(names)
-    notes = [f"{left_out} column{'s' * (left_out != 1)} without name and cells: left out"] * bool(left_out)
+    notes = [f"{counted(left_out, 'column')} without name and cells: left out"] * bool(left_out)
     return tuple(names), [columns[place] for place in kept], notes
 
 
@@ -144,7 +144,7 @@ def _without_empty_rows(columns: Sequence[Any], lines: Sequence[int]) -> tuple[l
     kept = pa.array(~empty)
     numbers = np.asarray(lines)
     count = int(empty.sum())
-    note = f"{count:,} row{'s' * (count != 1)} without a cell: left out, the first in line {int(numbers[empty][0]):,}"
+    note = f"{rows_text(count)} without a cell: left out, the first in line {int(numbers[empty][0]):,}"
     return [cells.filter(kept) for cells in columns], numbers[~empty].tolist(), [note]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from hpsearch.locales import Texts
 from hpsearch.reporting.formatting import number, readable, visible
 from hpsearch.reporting.pieces import PageTable, Paragraph, Section
+from hpsearch.reporting.ranking import KEYS_OF_RANGES
 from hpsearch.storage import ComparisonRecord, StudyRecord
 
 Record = StudyRecord | ComparisonRecord
@@ -31,7 +32,7 @@ def differences(records: Sequence[Record], texts: Texts) -> Section:
     for name in names:
         values = [_text(table.get(name)) for table in flat]
         if name not in LEFT_OUT and len(set(values)) > 1:
-            rows.append([readable(name, 80), *values])
+            rows.append([readable(name, 80), *(visible(value, LONGEST) for value in values)])
     title = texts("several.settings.title")
     contents: list[Any] = [Paragraph(texts("several.settings.none"))]
     if rows:
@@ -41,25 +42,44 @@ def differences(records: Sequence[Record], texts: Texts) -> Section:
 
 
 def _flattened(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield settings by the path of their keys; a range of a space is one setting."""
+    """Yield settings by the path of their keys; a range of a space is one setting, one that an optimizer has for itself another."""
     for key, value in table.items():
         name = f"{prefix}{key}"
-        is_range = isinstance(value, Mapping) and {"low", "high"} <= value.keys()
-        if isinstance(value, Mapping) and value and not is_range:
+        if isinstance(value, Mapping) and _is_range(value):
+            yield name, {part: value[part] for part in KEYS_OF_RANGES if part in value}
+            own = {part: one for part, one in value.items() if part not in KEYS_OF_RANGES}
+            yield from _flattened(own, f"{name}.")
+        elif isinstance(value, Mapping) and value:
             yield from _flattened(value, f"{name}.")
         else:
             yield name, value
 
 
+def _is_range(table: Mapping[str, Any]) -> bool:
+    return {"low", "high"} <= table.keys()
+
+
 def _text(value: Any) -> str:
+    """Return a setting in full: `8 … 512, log` of a range, `depth 2, width 64; depth 3` of a list of tables."""
     if value is None or value in ({}, []):
         return "–"
     if isinstance(value, Mapping):
-        range_ = f"{number(value['low'])} … {number(value['high'])}"
-        return f"{range_}, log" if value.get("log") else range_
+        return ", ".join(_parts(value))
     if isinstance(value, list | tuple):
-        return visible(", ".join(map(_text, value)), LONGEST)
-    return visible(number(value), LONGEST)
+        has_tables = any(isinstance(one, Mapping) for one in value)
+        return ("; " if has_tables else ", ").join(map(_text, value))
+    return number(value)
+
+
+def _parts(table: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a range, or a table of settings in a list, consists of."""
+    named = dict(table)
+    if _is_range(table):
+        yield f"{number(named.pop('low'))} … {number(named.pop('high'))}"
+        if named.pop("log", False):
+            yield "log"
+    for name, value in named.items():
+        yield f"{name} {_text(value)}"
 
 
 def obstacles(records: Sequence[Record], texts: Texts) -> list[str]:

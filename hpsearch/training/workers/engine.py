@@ -12,7 +12,7 @@ from typing import Protocol
 from joblib import cpu_count
 
 from hpsearch.data.dataset import Data
-from hpsearch.errors import shown
+from hpsearch.errors import counted, shown
 from hpsearch.training import TrialSource
 from hpsearch.training.devices import device_of
 from hpsearch.training.workers.dispatcher import Dispatcher, WorkerState
@@ -92,7 +92,7 @@ class WorkersEngine:
         if isinstance(event, Logged):
             self._log_once(event.line, event.level)
         elif isinstance(event, Ready):
-            self._log_once(f"worker {worker}: room for {event.slots} trial{'s' * (event.slots != 1)}")
+            self._log_once(f"worker {worker}: room for {counted(event.slots, 'trial')}")
         again = dispatcher.handle(worker, event)
         if isinstance(event, Lost):
             trials = ", ".join(f"#{number}" for number in again)

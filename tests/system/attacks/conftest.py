@@ -45,5 +45,5 @@ def journal(monkeypatch: pytest.MonkeyPatch) -> type[MemoryJournal]:
     monkeypatch.setattr(MemoryJournal, "logs", [])
     monkeypatch.setattr(MemoryJournal, "snapshot", b"")
     monkeypatch.setattr("hpsearch.storage.optuna_internals.JournalRedisBackend", MemoryJournal)
-    monkeypatch.setattr("hpsearch.storage.opening._client", lambda url: Mock())
+    monkeypatch.setattr("hpsearch.storage.journals._client", lambda url: Mock())
     return MemoryJournal
