@@ -57,6 +57,11 @@ CASES = {
     "no columns": (X[:, :0], Y, "inputs: empty"),
     "no rows": (X[:0], Y[:0], "inputs: empty"),
     "lengths": (X, Y[:50], "60 rows of inputs, but 50 of targets"),
+    "many classes": (
+        X,
+        [f"class {row % 30}" for row in range(60)],
+        "A row of each of 30 classes is needed there: give more rows",
+    ),
     "few rows": (X[:5], Y[:5], "5 rows, at least 10 needed"),
     "all constant": (np.ones((60, 3)), Y, "every column is constant"),
     "dark images": (np.zeros((60, 2, 2), dtype=np.uint8), Y, "every pixel"),
