@@ -47,6 +47,7 @@ OURS = [
     ("my.csv", "'my.csv' is a data file, not a study. Give it so: --data my.csv --target COLUMN."),
     ("..", "no study '..': neither a file, nor one of hpsearch's own, nor a data set. Is it a folder of images by class?"),
     # settings
+    ("--set minima.seeds=10", "the escape tests (table [minima]) are a comparison's. Remove the table."),
     ("--set learning_rate.lo=1", "space.learning_rate.lo: unknown key. Did you mean 'low'?"),
     ("--set space.learning_rate=0", "space.learning_rate is 0; expected a number > 0"),
     ("--set learning_rate.high=-1", "space.learning_rate.high is -1; expected a number > 0"),
