@@ -10,13 +10,14 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from errno import EACCES, ELOOP, ENAMETOOLONG
 from importlib import import_module
 from itertools import chain, groupby
 from typing import Any, NoReturn
 
 from hpsearch import __version__
 from hpsearch.commands import COMMANDS, SHOWN_ONLY, CommandRow
-from hpsearch.errors import HpsearchError, Stopped, UserError, masked, shortened, shown, suggestion
+from hpsearch.errors import LONGEST_PLACE, HpsearchError, Stopped, UserError, masked, shortened, shown, suggestion
 from hpsearch.locales import ENGLISH, LANGUAGES, Texts, usual_language
 from hpsearch.searching.stopping import GRACE, RESUMES, ending
 
@@ -33,6 +34,11 @@ FIRST_STEPS = f"""examples:
 {PROGRAM} COMMAND --help lists a command's options, with examples.
 Studies that come along: digits, mnist; comparisons: compare-digits,
 compare-mnist, compare-table, compare-optimizers, minima."""
+NO_PLACE = (
+    EACCES,
+    ELOOP,
+    ENAMETOOLONG,
+)  # of paths: one that may not be looked at, goes round in links, or is too long for any file
 TYPES = {"int": "a whole number", "float": "a number"}
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -62,6 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.debug:
             print(masked(traceback.format_exc()), file=sys.stderr, end="")
         return refuse(error, language)
+    except OSError as error:
+        if error.errno not in NO_PLACE or error.filename is None:
+            raise
+        if options.debug:
+            print(masked(traceback.format_exc()), file=sys.stderr, end="")
+        place = shown(str(error.filename), LONGEST_PLACE)
+        return refuse(UserError(f"{place}: {error.strerror}. Give another path."), language)
     except KeyboardInterrupt:
         _say_stopped("stopped at once" if left == RESUMES else left.sentence, left.again, given, language)
         return 130

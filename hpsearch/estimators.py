@@ -34,9 +34,10 @@ from hpsearch.data.cells import NUMBERS, to_array
 from hpsearch.data.columns.text_targets import number_targets
 from hpsearch.data.dataset import Data, check_weights
 from hpsearch.data.dropping import kept_rows
-from hpsearch.data.given import as_given, check_labels, has_sparse_columns, joined, new_rows, refuse_missing_labels
+from hpsearch.data.given import as_given, has_sparse_columns, joined, new_rows, refuse_missing_labels
 from hpsearch.data.options import ReadOptions, SplitOptions, TaskOptions
 from hpsearch.data.splits import hold_out, last_rows
+from hpsearch.data.targets import check_labels
 from hpsearch.data.tasks import TASKS, class_numbers, class_task
 from hpsearch.data.weights import read_weights
 from hpsearch.errors import UserError, listed, shown

@@ -27,6 +27,7 @@ def call(options: argparse.Namespace) -> None:
     if "://" in options.study:
         raise UserError("open takes a study's name or folder. Of a storage's URL make the report first (report URL).")
     from hpsearch.locales import Texts
+    from hpsearch.reporting.formatting import printable
 
     reports = Path(options.reports)
     folder = study_folder(options.study, reports)
@@ -34,7 +35,7 @@ def call(options: argparse.Namespace) -> None:
     page = folder / texts.page_name
     if _is_due(folder, page):
         _, page = write_page(url_of(options.study, reports), None, folder, options.lang)
-    print(f"{texts('screen.head.report')} {page}")
+    print(printable(f"{texts('screen.head.report')} {page}"))
     if options.no_browser:
         return
     if not webbrowser.open(page.absolute().as_uri()):

@@ -39,6 +39,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace) -> None:
     """Make the report: of one study in a folder that is its alone, of several as one page."""
     from hpsearch.locales import Texts
+    from hpsearch.reporting.formatting import printable
 
     texts = Texts(options.lang)
     output = _output(options)
@@ -56,7 +57,7 @@ def call(options: argparse.Namespace) -> None:
         page = output
     else:
         page = _in_folder(options.sources[0], records[0], options)
-    print(f"{texts('screen.head.report')} {page}")
+    print(printable(f"{texts('screen.head.report')} {page}"))
 
 
 def _in_folder(source: str, record: StudyRecord | ComparisonRecord, options: argparse.Namespace) -> Path:

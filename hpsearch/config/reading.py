@@ -127,6 +127,8 @@ def read_config(
         raise UserError(
             f"{path}: a comparison (it has a table [compare]). Run it with: python -m hpsearch compare {path}"
         )
+    if config.minima:
+        raise UserError(f"{path}: the escape tests (table [minima]) are a comparison's. Remove the table.")
     return config
 
 

@@ -107,9 +107,7 @@ def to_array(given: Any, what: str) -> Array:
     if hasattr(given, "tocsr"):  # SciPy's matrices and arrays
         raise UserError(f"{what}: a sparse matrix, a dense array expected. Give {what}.toarray().")
     if hasattr(given, "detach"):  # a tensor
-        given = given.detach().cpu()
-        is_half = given.is_floating_point() and given.element_size() < 4  # NumPy has no bfloat16
-        given = (given.float() if is_half else given).numpy()
+        given = _of_tensor(given, what)
     elif hasattr(given, "to_numpy"):  # a frame or a series
         given = given.to_numpy()
     elif isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):  # NumPy would show what lies under the mask
@@ -123,6 +121,16 @@ def to_array(given: Any, what: str) -> Array:
     if isinstance(given, list | tuple) and array.dtype.kind == "U":
         array = _unless_text(given, array)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _of_tensor(tensor: Any, what: str) -> Array:
+    """Return a tensor as an array; one that NumPy cannot have (sparse, quantized, without data) is refused."""
+    try:
+        tensor = tensor.detach().cpu()
+        is_half = tensor.is_floating_point() and tensor.element_size() < 4  # NumPy has no bfloat16
+        return np.asarray((tensor.float() if is_half else tensor).numpy())
+    except (TypeError, RuntimeError) as error:
+        raise UserError(f"{what}: a tensor of numbers, dense and with data, expected ({shown(str(error))}).") from None
 
 
 def _unless_text(given: Any, array: Array) -> Array:

@@ -144,15 +144,6 @@ def refuse_missing_labels(targets: Any) -> None:
         )
 
 
-def check_labels(labels: Array) -> None:
-    """Refuse labels (objects) of several kinds, which have no order."""
-    if labels.dtype.kind != "O":
-        return
-    kinds = sorted({type(label).__name__ for label in labels.flat})
-    if len(kinds) > 1 and "str" in kinds:
-        raise UserError(f"target: labels of several kinds ({', '.join(kinds[:4])}). Give one kind: y.astype(str).")
-
-
 def _is_pandas(given: Any) -> bool:
     return hasattr(given, "iloc")
 

@@ -239,7 +239,12 @@ def _rows_of(part: str, size: Size, left: int, total: int, fewest: int) -> int:
         raise UserError(f"{part} {shown(size)}: a share between 0 and 1, or a number of rows from 1, expected.")
     rows = max(round(size * total), fewest) if size < 1 else int(size)
     if rows >= left:
-        raise UserError(f"{part} {rows:,}: only {left:,} rows are left for it and the other parts. Ask for fewer.")
+        advice = "Ask for fewer."
+        if size < 1 and rows > round(size * total):
+            advice = (
+                f"A row of each of {fewest:,} classes is needed there: give more rows, or a target of fewer classes."
+            )
+        raise UserError(f"{part} {rows:,}: only {left:,} rows are left for it and the other parts. {advice}")
     return rows
 
 

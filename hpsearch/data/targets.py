@@ -152,7 +152,20 @@ def _objects(array: Array) -> Array:
         numbers = np.array(cells.tolist())
         if numbers.dtype.kind in NUMBERS:  # else whole numbers of more than 64 bits: labels, kept as text
             return numbers
+    check_labels(cells)
     return np.array([_text(cell) for cell in cells.flat], dtype=object).reshape(array.shape)
+
+
+def check_labels(labels: Array) -> None:
+    """Refuse labels (objects) that are complex numbers, or numbers among texts: they have no order, and 1 and "1" would be one label."""
+    if labels.dtype.kind != "O":
+        return
+    if any(isinstance(label, complex) for label in labels.flat):
+        raise UserError("target: complex numbers, numbers or classes expected. Give real numbers.")
+    texts = [isinstance(label, str | bytes) for label in labels.flat]
+    if any(texts) and not all(texts):
+        kinds = sorted({type(label).__name__ for label in labels.flat})
+        raise UserError(f"target: labels of several kinds ({', '.join(kinds[:4])}). Give one kind: y.astype(str).")
 
 
 def missing_targets(targets: Array) -> Array:

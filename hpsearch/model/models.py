@@ -14,7 +14,7 @@ from hpsearch import __version__
 from hpsearch.data.cells import Array
 from hpsearch.data.dataset import Data
 from hpsearch.data.target_form import TargetForm
-from hpsearch.data.targets import label_text, missing_targets
+from hpsearch.data.targets import label_text, missing_targets, read_targets
 from hpsearch.model.combination import ALONE, Combination
 from hpsearch.training.own import OwnNetwork
 from hpsearch.trial import Architecture
@@ -145,7 +145,10 @@ def original_labels(model: Model) -> Array:
 
 def labels_in(classes: tuple[str, ...], targets: Array) -> Array:
     """Return the labels of classes (their texts, by class number) as the targets have them; some of these may be missing."""
-    known = {label_text(value): value for value in np.unique(targets[~missing_targets(targets)])}
+    given = targets[~missing_targets(targets)].reshape(-1)
+    if given.dtype.kind != "O":
+        given = np.unique(given)
+    known = {label_text(read): value for read, value in zip(read_targets(given), given, strict=True)}
     return np.array([known[text] for text in classes], dtype=targets.dtype)
 
 

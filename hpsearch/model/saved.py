@@ -13,6 +13,7 @@ from hashlib import sha256
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import torch
@@ -166,7 +167,10 @@ def _plain(value: Any) -> Any:
 
 def _content(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        size = status.st_size
+        if not S_ISREG(status.st_mode):  # a pipe, from which nothing may ever come
+            raise StorageError(f"{path}: no ordinary file. Copy both files again.")
         if path.suffix == ".json" and size > LONGEST_JSON:
             raise StorageError(f"{path}: larger than any model's description. Copy both files again.")
         check_memory(2 * size, str(path), "Take a machine with more memory.")  # the file, and the weights in it

@@ -158,7 +158,7 @@ def reading_record(name: str) -> Iterator[None]:
     try:
         yield
     except HOSTILE as error:
-        if isinstance(error, StorageError):
+        if isinstance(error, StorageError) or isinstance(error.__cause__, OSError):  # of the page's folder
             raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise StorageError(

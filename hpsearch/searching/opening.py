@@ -115,7 +115,9 @@ def open_writer(run_options: RunOptions, study: Fingerprint) -> Iterator[StudyWr
     if own == STUDY_FILE:
         make_folder(folder)
     retry = StorageRetry(run_options.patience)
-    writer = StudyWriter.open(url, study, take_over=run_options.take_over, join=run_options.join, retry=retry)
+    writer = StudyWriter.open(
+        url, study, alone=own == STUDY_FILE, take_over=run_options.take_over, join=run_options.join, retry=retry
+    )
     with closing(writer):
         write_file(make_folder(folder) / LOCATION_FILE, own)
         try:

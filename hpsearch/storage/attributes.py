@@ -22,6 +22,20 @@ SCHEMA = 2  # from 2 on everything has a checksum
 PREFIX = "hpsearch:"
 RUN = f"{PREFIX}run"
 CHECKSUM = "seal"  # key of the checksum in a table
+LATER = (
+    "trials",
+    "result",
+    "complete",
+    "plan",
+    "made",
+    "measured",
+    "plain",
+    "shared",
+    "shared_of",
+    "textbook",
+    "minima",
+)
+OF_COMPARISONS = ("plain", "shared", "shared_of", "textbook")  # of these, written once the winners are planned
 
 
 def with_checksum(table: Mapping[str, Any], *context: Any) -> dict[str, Any]:
@@ -79,7 +93,7 @@ def read_table(attributes: Mapping[str, Any], key: str) -> dict[str, Any]:
     value = attributes.get(PREFIX + key, {})
     if not isinstance(value, dict):
         raise StorageError(f"storage damaged: study attribute {PREFIX}{key} is a {type(value).__name__}, not a table.")
-    required = bool(value) and _has_checksums(attributes)
+    required = PREFIX + key in attributes and _has_checksums(attributes)
     return verified(value, f"study attribute {PREFIX}{key}", key, required=required)
 
 
@@ -127,10 +141,14 @@ def check_tables(attributes: Mapping[str, Any], *, has_trials: bool) -> None:
     if not _has_checksums(attributes):
         return
     expected = []
-    if has_trials or f"{PREFIX}settings" in attributes:
+    if has_trials or any(PREFIX + key in attributes for key in ("settings", *LATER)):
         expected = ["data", "identity", "settings"]
     if f"{PREFIX}complete" in attributes:
         expected.append("result")
+    if any(PREFIX + key in attributes for key in OF_COMPARISONS):
+        expected += ["made", "plan"]
+    if f"{PREFIX}shared_of" in attributes:
+        expected.append("shared")
     for key in expected:
         if PREFIX + key not in attributes:
             raise StorageError(f"storage damaged: study attribute {PREFIX}{key} is missing")

@@ -72,16 +72,19 @@ class Fingerprint:
     data: Mapping[str, Any]
 
 
-def find_or_create(storage: BaseStorage, study: Fingerprint) -> int:
-    """Return the storage's id of a study, created where it is missing.
+def find_or_create(storage: BaseStorage, study: Fingerprint, *, alone: bool = False) -> int:
+    """Return the storage's id of a study, created where it is missing; `alone`: the storage is to hold no other one.
 
     Raises:
+        UserError: it holds another one, whose report and models are beside it.
         StorageError: it is there under another name than it was given.
     """
     try:
         return storage.get_study_id_from_name(study.name)
     except KeyError:
         _refuse_renamed(storage, study.name)
+        if alone:
+            _refuse_another(storage)
         directions = [StudyDirection[direction.upper()] for direction in study.directions]
         return create_study_once(storage, study.name, directions)
 
@@ -134,6 +137,17 @@ def _refuse_renamed(storage: BaseStorage, name: str) -> None:
         names = (read_table(study.user_attrs, "identity").get("name"), settings.get("study", {}).get("name"))
         if name in names:
             raise damaged(f"study '{name}' is in it as {shown(study.study_name)}")
+
+
+def _refuse_another(storage: BaseStorage) -> None:
+    """Refuse to begin a study in the folder of another one, as one that was renamed is."""
+    for study in storage.get_all_studies():
+        settings = study.user_attrs.get(f"{PREFIX}settings")
+        if isinstance(settings, dict) and not settings.get("part_of"):
+            raise UserError(
+                f"the folder holds study {shown(study.study_name)}, whose report and best network would be overwritten. "
+                "Give that one's folder its name again, or the new study another name (--name)."
+            )
 
 
 def _refuse_changes(study: Fingerprint, attributes: Mapping[str, Any]) -> None:

@@ -50,9 +50,8 @@ def study_file(source: str, reports: Path) -> Path:
         UserError: there is no such study, or it is stored elsewhere; nobody connects because a file in a folder says so.
     """
     folder = study_folder(source, reports)
-    note = folder / LOCATION_FILE
-    if not (folder / STUDY_FILE).is_file() and note.is_file():
-        location = note.read_text(encoding="utf-8", errors="replace").strip()
+    if not (folder / STUDY_FILE).is_file() and kept_elsewhere(folder):
+        location = (folder / LOCATION_FILE).read_text(encoding="utf-8", errors="replace").strip()
         raise UserError(
             f"study {shown(source)} is kept in {shown(location, LONGEST_PLACE)}. "
             "Give that URL, and the study's name (--study) if it holds several."

@@ -108,6 +108,8 @@ def _check_file(file: Path, url: str, must_exist: bool) -> None:
                 f"no storage {url}: the file does not exist. Run the study first, or give another name or URL."
             )
         _check_folder(file, url)
+    elif not file.is_file():
+        raise UserError(f"storage {url}: a folder, or no ordinary file. Give the URL of a file.")
 
 
 def _check_folder(file: Path, url: str) -> None:

@@ -12,7 +12,7 @@ from optuna.study import StudyDirection
 
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import StorageError, UserError, damaged, masked, shown, suggestion
-from hpsearch.storage.attributes import PREFIX, check_identity, read_runs, read_table
+from hpsearch.storage.attributes import PREFIX, check_identity, check_tables, read_runs, read_table
 from hpsearch.storage.fingerprint import stated
 from hpsearch.storage.foreign import foreign_record
 from hpsearch.storage.lease import PREFIX as LEASE
@@ -181,14 +181,13 @@ def _is_comparison(storage: BaseStorage, study_id: int) -> bool:
 def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     attributes = storage.get_study_user_attrs(study_id)
     name = storage.get_study_name_from_id(study_id)
+    check_tables(attributes, has_trials=False)
     check_identity(storage, study_id, attributes)
     plan = read_table(attributes, "plan")
     names = [study.study_name for study in storage.get_all_studies()]
     parts = [part for part in names if part.startswith(f"{name}/")]
     arm_names = [part for part in parts if not _is_stage(part)]
-    for arm in plan.get("arms", {}):
-        if arm not in parts:
-            raise damaged(f"{shown(arm)} is not in it")
+    _check_parts(storage, name, attributes)
     arms = [_arm(storage, names, arm, plan.get("arms", {}).get(arm, {})) for arm in arm_names]
     order = list(dict.fromkeys(arm.optimizer for arm in arms))
     return ComparisonRecord(
@@ -206,6 +205,26 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
         made=read_table(attributes, "made"),
         plain=read_table(attributes, "plain"),
     )
+
+
+def _check_parts(storage: BaseStorage, comparison: str, attributes: Mapping[str, Any]) -> None:
+    """Refuse a comparison that has lost a part, or one of whose parts has another name than it was given.
+
+    Raises:
+        StorageError: it is damaged.
+    """
+    studies = {study.study_name: study.user_attrs for study in storage.get_all_studies()}
+    for name, own in studies.items():
+        settings = own.get(f"{PREFIX}settings")
+        if isinstance(settings, dict) and settings.get("part_of") == comparison:
+            check_identity(storage, storage.get_study_id_from_name(name), own)
+    arms = read_table(attributes, "plan").get("arms", {})
+    refined = [f"{arm}{REFINED}" for arm, plan in arms.items() if plan.get("rates")]
+    timed = read_table(attributes, "plain").get("winners", [])
+    compared = read_table(attributes, "shared_of").get("winners", [])
+    for part in (*arms, *refined, *timed, *compared):
+        if part not in studies:
+            raise damaged(f"{shown(part)} is not in it")
 
 
 def _is_stage(name: str) -> bool:

@@ -72,7 +72,7 @@ def check_url(url: str) -> None:
     Raises:
         UserError: no URL, a kind of storage that Optuna does not know, or one that keeps nothing.
     """
-    example = "Write for example sqlite:///study.db or postgresql://user@host/db"
+    example = "Write for example sqlite:///study.db or postgresql://host/db"
     if "://" not in url:
         raise UserError(f"storage '{masked(url)}': not a URL. {example}.")
     if url.rstrip("/") in ("sqlite:", "journal:") or ":memory:" in url:

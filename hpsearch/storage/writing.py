@@ -95,20 +95,23 @@ class StudyWriter:
         url: str,
         study: Fingerprint,
         *,
+        alone: bool = False,
         take_over: bool = False,
         join: bool = False,
         retry: StorageRetry | None = None,
     ) -> "StudyWriter":
         """Open a study, created where it is missing, and take its lease; with `join` wait while another process runs the study.
 
+        `alone`: the storage is one study's, in the folder that has its report and models.
+
         Raises:
-            UserError: the study is another one under the same name, or another process runs it.
+            UserError: the study is another one under the same name, or another process runs it, or it is not `alone`.
             CompletedElsewhere: another process completed the very study while this one waited.
         """
         retry = retry or StorageRetry()
         with creation_lock(url), reading_errors(url):
             storage = open_storage(url)
-            study_id = retry.call(lambda: find_or_create(storage, study))
+            study_id = retry.call(lambda: find_or_create(storage, study, alone=alone))
         try:
             with reading_errors(url):
                 retry.call(lambda: check_fingerprint(storage, study_id, study))

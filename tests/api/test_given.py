@@ -37,6 +37,19 @@ def test_a_column_by_its_name() -> None:
     assert set(by_class.predict(FRAME)) <= {"high", "low"}
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [np.array([1.0, 2.0], dtype=object), np.array([1, 0], dtype=object), np.array([[1.0], [0.0]], dtype=object)],
+)
+def test_numbers_that_are_objects_come_back(labels: np.ndarray) -> None:
+    """Labels from a column of objects, as `frame.to_numpy()` of a mixed frame has them, are predicted as what they were."""
+    targets = labels[(A > 0).astype(int)]
+    predicted = hpsearch.search(np.stack([A, B], axis=1), targets, **QUICK).predict(np.stack([A, B], axis=1))
+    assert predicted.dtype == object
+    assert {type(label) for label in predicted.flat} == {type(labels.flat[0])}
+    assert set(predicted.flat) <= set(labels.flat)
+
+
 def test_rows_of_ones_own_validate() -> None:
     """Validation rows are those that are given, as a pair or a torch set, and the search is that of the arrays."""
     x = torch.tensor(np.stack([A, B], axis=1), dtype=torch.float32)

@@ -47,6 +47,7 @@ OURS = [
     ("my.csv", "'my.csv' is a data file, not a study. Give it so: --data my.csv --target COLUMN."),
     ("..", "no study '..': neither a file, nor one of hpsearch's own, nor a data set. Is it a folder of images by class?"),
     # settings
+    ("--set minima.seeds=10", "the escape tests (table [minima]) are a comparison's. Remove the table."),
     ("--set learning_rate.lo=1", "space.learning_rate.lo: unknown key. Did you mean 'low'?"),
     ("--set space.learning_rate=0", "space.learning_rate is 0; expected a number > 0"),
     ("--set learning_rate.high=-1", "space.learning_rate.high is -1; expected a number > 0"),
@@ -261,6 +262,48 @@ def test_reports_where_no_folder_can_be(command: str, folder: str, place: Path, 
     assert (status, len(lines)) == (2, 1)
     assert lines[0].startswith(f"error: {folder}")
     assert "--reports DIR" in lines[0]
+
+
+LONG = "x" * 300  # characters, of which no file's name may have so many
+TOO_LONG = [
+    f"check {LONG}.csv --target x",
+    f"init {LONG}.csv --target x",
+    f"init my.csv --target x -o {LONG}.toml",
+    f"predict mine {LONG}.csv",
+    f"show mine --reports {LONG}",
+    f"run iris --reports {LONG}",
+    f"run iris --storage sqlite:///{LONG}/study.db",
+    f"run iris --model {LONG}.py:build",
+    f"run mnist --data-root {LONG}",
+    f"report mine --output {LONG}.html",
+]
+
+
+@pytest.mark.parametrize("line", TOO_LONG, ids=[line.replace(LONG, "LONG") for line in TOO_LONG])
+def test_a_path_that_no_file_can_have(line: str, place: Path, capsys: Capture) -> None:
+    """A path too long for the file system is a line that says so, wherever it is given; nothing is written."""
+    (place / "my.csv").write_text("a,x\n1,2\n")
+    status, lines = refused(line.split(), capsys)
+    assert (status, len(lines)) == (2, 1)
+    assert "File name too long. Give another path." in lines[0] or "no study 'mine'" in lines[0]
+    assert [path.name for path in place.iterdir()] == ["my.csv"]
+
+
+def test_a_folder_as_a_storage(place: Path, capsys: Capture) -> None:
+    """The URL of a folder is bad input, not a storage that cannot be reached."""
+    for kind in ("sqlite", "journal"):
+        for command in (["show"], ["run", "iris", "--storage"]):
+            status, lines = refused([*command, f"{kind}:///{place}"], capsys)
+            assert (status, len(lines)) == (2, 1)
+            assert "a folder, or no ordinary file. Give the URL of a file." in lines[0]
+
+
+def test_a_url_without_a_file_is_told_whole(capsys: Capture) -> None:
+    """No part of the sentence on a URL that names nothing is taken for a password."""
+    status, lines = refused(["show", "sqlite://"], capsys)
+    assert (status, len(lines)) == (2, 1)
+    assert "storage sqlite://: names no file, so nothing would be kept. Write for example" in lines[0]
+    assert "***" not in lines[0]
 
 
 KNOWN = ", ".join(sorted(COMMANDS))

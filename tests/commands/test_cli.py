@@ -14,6 +14,7 @@ from safetensors import safe_open
 
 from hpsearch.cli import main
 from hpsearch.errors import HpsearchError, StorageError
+from hpsearch.storage.attributes import with_checksum
 from hpsearch.storage.reading import read_study
 
 QUICK = """
@@ -114,7 +115,7 @@ def test_best_network_is_trained_again_where_its_file_is_gone(study: Path) -> No
     (folder / "best.safetensors").unlink()
     url = f"sqlite:///{folder}/study.db"
     result = read_study(url).result
-    optuna.load_study(study_name="flowers", storage=url).set_user_attr("hpsearch:result", {})
+    optuna.load_study(study_name="flowers", storage=url).set_user_attr("hpsearch:result", with_checksum({}, "result"))
     assert main(arguments(study)) == 0
     assert read_study(url).result == result
     assert (folder / "best.safetensors").read_bytes() == weights
@@ -493,6 +494,16 @@ def test_a_study_kept_elsewhere_is_told(study: Path, capsys: pytest.CaptureFixtu
     for command in ("report", "verify", "dashboard"):
         assert main([command, "elsewhere", "--reports", str(folder.parent)]) == 2
         assert "study 'elsewhere' is kept in 'postgresql://me:***@host/db'. Give that URL" in capsys.readouterr().err
+
+
+def test_a_study_whose_storage_is_gone_is_told(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A lost `study.db` is told as the file that is not there, not as a place to be given."""
+    folder = study.parent / "out" / "gone"
+    folder.mkdir(parents=True)
+    (folder / "storage.txt").write_text("study.db")
+    for command in ("report", "show"):
+        assert main([command, "gone", "--reports", str(folder.parent)]) == 2
+        assert f"{folder / 'study.db'}: the file does not exist" in capsys.readouterr().err
 
 
 SWALLOWED = """

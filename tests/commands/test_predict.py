@@ -165,6 +165,16 @@ def test_rows_that_cannot_be_predicted_are_told(
     assert not (place / "none.csv").exists()
 
 
+def test_a_column_of_another_kind_is_told_without_an_option(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a column that cannot be read `predict` says what it holds; it has no option to leave out an input of the model."""
+    frame = table().assign(city=[["Berlin"]] * ROWS)
+    frame.to_parquet(place / "lists.parquet")
+    assert main(["predict", str(place / "sales"), str(place / "lists.parquet"), "-o", "-"]) == 2
+    error = capsys.readouterr().err
+    assert "column 'city' holds 'list<" in error
+    assert error.endswith("Convert or drop it.\n")
+
+
 def test_what_is_asked_wrongly_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No such study, model or file, and an output that would overwrite the rows: one line each."""
     sales, study = str(place / "sales.csv"), str(place / "sales")

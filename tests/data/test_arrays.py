@@ -1,6 +1,7 @@
 """Arrays in .npz and .npy files: names by convention, channels, and each kind of bad file in one line, without reading a pickle."""
 
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -219,6 +220,16 @@ def test_bad_files(tmp_path: Path, case: str) -> None:
     assert text.startswith(f"file '{tmp_path}")
     assert text.isprintable()
     assert text.endswith(".")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are pipes of this kind on POSIX alone")
+@pytest.mark.parametrize("name", ["p.npz", "p.npy"])
+def test_a_pipe_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    """A pipe in the place of arrays, from which nothing ever comes, is refused at once."""
+    os.mkfifo(tmp_path / name)
+    for read in (lambda file: read_array_file(file, "0"), read_inputs_file):
+        with pytest.raises(UserError, match="no ordinary file"):
+            read(tmp_path / name)
 
 
 def damage_a_sum(file: Path) -> None:

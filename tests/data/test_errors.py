@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.sparse import csr_array, csr_matrix
 
 from hpsearch.data import from_arrays, load
@@ -53,10 +54,19 @@ CASES = {
     "channels last": (np.zeros((60, 8, 8, 3)), Y, "channels last.*Move the last axis"),
     "sparse": (csr_matrix(X), Y, r"inputs: a sparse matrix, a dense array expected. Give inputs.toarray\(\)"),
     "sparse target": (X, csr_array(Y[:, None]), r"target: a sparse matrix, .*target.toarray\(\)"),
+    "sparse tensor": (torch.tensor(X).to_sparse(), Y, "inputs: a tensor of numbers, dense and with data, expected"),
+    "tensor without data": (torch.zeros(60, 3, device="meta"), Y, "inputs: a tensor of numbers, dense and with data"),
+    "complex target": (X, Y + 1j, "target: complex numbers, numbers or classes expected"),
+    "labels of two kinds": (X, np.array([1, "1"] * 30, dtype=object), r"target: labels of several kinds \(int, str\)"),
     "ragged": ([[1, 2], [3]], [0, 1], "inputs: rows of different lengths"),
     "no columns": (X[:, :0], Y, "inputs: empty"),
     "no rows": (X[:0], Y[:0], "inputs: empty"),
     "lengths": (X, Y[:50], "60 rows of inputs, but 50 of targets"),
+    "many classes": (
+        X,
+        [f"class {row % 30}" for row in range(60)],
+        "A row of each of 30 classes is needed there: give more rows",
+    ),
     "few rows": (X[:5], Y[:5], "5 rows, at least 10 needed"),
     "all constant": (np.ones((60, 3)), Y, "every column is constant"),
     "dark images": (np.zeros((60, 2, 2), dtype=np.uint8), Y, "every pixel"),

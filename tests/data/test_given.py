@@ -12,8 +12,9 @@ import pytest
 import scipy.sparse
 
 from hpsearch.data import Data, from_arrays, from_frame
-from hpsearch.data.given import as_given, as_inputs, as_targets, check_labels, new_rows, refuse_missing_labels
+from hpsearch.data.given import as_given, as_inputs, as_targets, new_rows, refuse_missing_labels
 from hpsearch.data.options import ReadOptions, SplitOptions
+from hpsearch.data.targets import check_labels
 from hpsearch.errors import UserError
 
 ROWS = 60

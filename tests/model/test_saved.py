@@ -1,6 +1,7 @@
 """A model as files: what comes back is what was saved, predicts bit for bit alike, and damage is told in one line."""
 
 import json
+import os
 from dataclasses import replace
 from hashlib import sha256
 from math import inf
@@ -324,6 +325,16 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
     assert "its sha256 differs" in refused(tmp_path)
     path.unlink()
     assert "best.safetensors: No such file" in refused(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are pipes of this kind on POSIX alone")
+@pytest.mark.parametrize("name", ["best.json", "best.safetensors"])
+def test_a_pipe_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    """A pipe in the place of a model's file, from which nothing ever comes, is refused at once."""
+    damaged(tmp_path, {})
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    assert f"{name}: no ordinary file" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"x" * 40, b"\xff" * 40])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.errors import UserError
 from hpsearch.locales import ENGLISH
 from hpsearch.reporting import page, write_report
 from hpsearch.reporting.figures import FIGURES
@@ -215,6 +216,14 @@ def test_links_lead_to_files_that_exist(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_folder_that_cannot_be_made_is_no_damage_of_the_study(tmp_path: Path) -> None:
+    """A file in the place of the tables' folder is told as that, not as something in the storage."""
+    (tmp_path / "tables").write_text("mine")
+    with pytest.raises(UserError, match=r"tables: File exists\. Choose another folder"):
+        write_report(study(), tmp_path)
+    assert (tmp_path / "tables").read_text() == "mine"
+
+
 def test_writing_twice_gives_the_same_page(tmp_path: Path) -> None:
     """The page is a function of the record; nothing temporary stays."""
     first = write_report(study(3), tmp_path).read_bytes()

@@ -11,11 +11,13 @@ import optuna
 import pytest
 
 from hpsearch.errors import HpsearchError, StorageError, UserError
+from hpsearch.storage import ComparisonRecord
+from hpsearch.storage.fingerprint import Fingerprint
 from hpsearch.storage.reading import read, read_study
 from hpsearch.storage.urls import check_location, sqlite_url
 from hpsearch.storage.writing import StudyWriter
 from tests.support.attacks import change_rows
-from tests.support.stored import DEPTH, FINGERPRINT, run_of, write_study
+from tests.support.stored import DATA, DEPTH, FINGERPRINT, SETTINGS, run_of, write_study
 
 TRIALS = 4
 OF_TRIALS = ("params", "values", "user_attributes", "system_attributes", "intermediate_values")
@@ -58,6 +60,11 @@ def changed_places() -> list[str]:
     return statements
 
 
+def attribute_emptied(key: str) -> list[str]:
+    """Return the statement that leaves a table of the study's without its values and its checksum."""
+    return [f"UPDATE study_user_attributes SET value_json = '{{}}' WHERE key = 'hpsearch:{key}'"]
+
+
 def attribute_lost(key: str) -> list[str]:
     """Return the statement that deletes a table of the study's."""
     return [f"DELETE FROM study_user_attributes WHERE key = 'hpsearch:{key}'"]
@@ -82,6 +89,9 @@ DAMAGE: dict[str, tuple[list[str], str]] = {
     "result": (attribute_lost("result"), "hpsearch:result is missing"),
     "settings": (attribute_lost("settings"), "hpsearch:settings is missing|not made by hpsearch|did not make"),
     "data": (attribute_lost("data"), "hpsearch:data is missing"),
+    "an empty result": (attribute_emptied("result"), "hpsearch:result is not as it was written"),
+    "empty settings": (attribute_emptied("settings"), "hpsearch:settings is not as it was written"),
+    "empty data": (attribute_emptied("data"), "hpsearch:data is not as it was written"),
     "identity": (attribute_lost("identity"), "hpsearch:identity is missing|name or directions"),
     "schema": (
         [*attribute_lost("schema"), *attribute_lost("identity")],
@@ -116,6 +126,88 @@ def test_a_damaged_study_is_told_in_a_line(damage: str, file: Path) -> None:
             attempt()
         assert str(caught.value).isprintable()
         assert file.read_bytes() == content
+
+
+@pytest.fixture
+def compared(tmp_path: Path) -> Path:
+    """Write a comparison of one batch size, its second stage and its winner's runs, and return its file."""
+    file = tmp_path / "study.db"
+    settings = {"study": {"name": "c"}, "compare": {"trials": 2}}
+    writer = StudyWriter.open(sqlite_url(file), Fingerprint("c", ("maximize",), settings, DATA))
+    arm, winner = "c/sgd/8", "c/sgd/8/trial 1 at 0.5"
+    for name in (arm, f"{arm}/second stage", winner):
+        part = {
+            "space": {"optimizer": "sgd", "batch_size": 8},
+            "winner": {"trial": 1, "params": {"depth": 1}},
+            "part_of": "c",
+        }
+        runs = writer.open_part(Fingerprint(name, ("maximize",), part, DATA), curve_length=9)
+        runs.previous_trials()
+        for number in range(2):
+            runs.begin(number, {"depth": 1}, DEPTH)
+            runs.finish(run_of(number), 0.75, {1: 0.5}, seconds=1.0)
+    plan = {"fastest": 1, "best": 1, "rates": {"fastest": 0.5, "best": 0.5}, "edges": {}}
+    writer.write_attribute("made", {"device": "cpu"})
+    writer.write_attribute("plan", {"target": 0.5, "given": True, "arms": {arm: plan}})
+    writer.write_attribute("plain", {"winners": [winner], "seconds": {}, "engines": {}})
+    writer.write_attribute("shared", {"sgd": {}})
+    writer.write_attribute("shared_of", {"winners": [winner]})
+    writer.close()
+    return file
+
+
+COMPARISON_DAMAGE: dict[str, tuple[list[str], str]] = {
+    **{
+        key: ([f"{attribute_lost(key)[0]} AND study_id = 1"], f"hpsearch:{key} is missing")
+        for key in ("settings", "data", "plan", "made", "shared")
+    },
+    **{
+        f"{part}, renamed": (
+            [f"UPDATE studies SET study_name = study_name || '{end}' WHERE study_name LIKE '{part}'"],
+            "a study's name or directions are not as they were written",
+        )
+        for part, end in (("%stage", "2"), ("%0.5", "1"), ("%0.5", "/other"))
+    },
+    **{
+        f"{part}, deleted": (
+            [
+                f"DELETE FROM {table} WHERE study_id IN (SELECT study_id FROM studies WHERE study_name LIKE '{part}')"
+                for table in ("study_user_attributes", "trials", "studies")
+            ],
+            f"{part[1:]}' is not in it",
+        )
+        for part in ("%stage", "%0.5", "%sgd/8")
+    },
+}
+
+
+@pytest.mark.parametrize("damage", COMPARISON_DAMAGE)
+def test_a_damaged_comparison_is_told_in_a_line(damage: str, compared: Path) -> None:
+    """A table or a part of a comparison that is lost or has another name is no comparison that has not come so far yet."""
+    url = sqlite_url(compared)
+    record = read(url, "c")
+    assert isinstance(record, ComparisonRecord)
+    assert record.arms[0].fastest is not None
+    statements, reason = COMPARISON_DAMAGE[damage]
+    with closing(sqlite3.connect(compared)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+    content = compared.read_bytes()
+    with pytest.raises(StorageError, match=reason) as caught:
+        read(url, "c", foreign=True)
+    assert str(caught.value).isprintable()
+    assert compared.read_bytes() == content
+
+
+def test_a_folder_that_was_renamed_keeps_its_study(file: Path) -> None:
+    """A new study does not begin in the storage of a folder that holds another one's report and model."""
+    content = file.read_bytes()
+    other = Fingerprint("other", ("maximize",), SETTINGS | {"study": {"name": "other"}}, DATA)
+    with pytest.raises(UserError, match="the folder holds study 's', whose report and best network"):
+        StudyWriter.open(sqlite_url(file), other, alone=True)
+    assert file.read_bytes() == content
+    StudyWriter.open(sqlite_url(file), FINGERPRINT, alone=True).close()
+    StudyWriter.open(sqlite_url(file), other).close()  # a storage of several studies
 
 
 def test_a_long_name_that_hpsearch_did_not_give_is_shortened(tmp_path: Path) -> None:

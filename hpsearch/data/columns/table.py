@@ -71,7 +71,8 @@ class Table:
             UserError: there is none, or it cannot be read.
         """
         if name in self.refused:
-            option = f" ({self.column_option(name, 'drop')})" * (what == "column")
+            has_option = what == "column" and self.origin != "new"
+            option = f" ({self.column_option(name, 'drop')})" if has_option else ""
             raise UserError(f"{self.refused[name]}{option}.")
         if name in self.names:
             return self.columns[self.names.index(name)]

@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import product
 from math import prod
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO
 from zipfile import ZipFile
 
@@ -215,6 +216,7 @@ def _read(path: Path, names: Sequence[str]) -> list[Array]:
 
 def _load(path: Path) -> Array:
     """Return the array of an .npy file, once its header has passed."""
+    _check_ordinary(path)
     with path.open("rb") as file:
         _check_header(file, path.stat().st_size, shown(path.name))
     array: Array = np.load(path, allow_pickle=False)
@@ -223,6 +225,7 @@ def _load(path: Path) -> Array:
 
 def _check_archive(path: Path) -> list[str]:
     """Return the names of the arrays, once their headers have passed."""
+    _check_ordinary(path)
     names = []
     total = 0
     with ZipFile(path) as archive:
@@ -237,6 +240,12 @@ def _check_archive(path: Path) -> list[str]:
         raise UserError("no arrays in it. Save some with numpy.savez.")
     check_memory(total, "its arrays", "Save fewer rows or a smaller type.")
     return names
+
+
+def _check_ordinary(path: Path) -> None:
+    """Refuse a pipe, from which nothing may ever come."""
+    if not S_ISREG(path.stat().st_mode):
+        raise UserError("no ordinary file. Save the arrays in one.")
 
 
 def _check_header(file: IO[bytes], size: int, what: str) -> None:
