@@ -71,11 +71,16 @@ def number(value: object, digits: int = 4) -> str:
     return _real(float(f"{value:.{digits}g}") if digits < 4 else value)
 
 
+def precise(value: float, more: int = 0) -> str:
+    """Return a finite number with four significant digits and so many more."""
+    return _real(value, more=more)
+
+
 def _integer(value: int) -> str:
     if abs(value) < 10**15:
         text = f"{value:,}"
     elif abs(value) < 10**300:
-        text = f"{value:.3e}"
+        return _scientific(float(value), len(str(abs(value))) - 1, 4)
     else:
         text = "more than 10³⁰⁰"
     return text.replace("-", "−")
@@ -152,9 +157,12 @@ def domain(given: Any, texts: Texts = ENGLISH) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds as `4.2 s`, `3 min 20 s` or `2 h 5 min`."""
+    """Return seconds as `4.2 s`, `3 min 20 s` or `2 h 5 min`, below a tenth of one as `62 ms` or `4.5 µs`."""
     if seconds is None or not isfinite(seconds):
         return "–"
+    if 0 < seconds < 0.1:
+        unit, factor = ("ms", 1e3) if seconds >= 1e-4 else ("µs", 1e6)
+        return f"{number(float(f'{factor * seconds:.2g}'))}{SPACE}{unit}"
     if seconds < 60:
         digits = f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
         return f"{digits}{SPACE}s"
@@ -207,7 +215,8 @@ class MetricFormat:
         name = str(record.data.get("metric") or "value")
         if isinstance(record, StudyRecord) and record.foreign:
             return cls.foreign(name, record.direction, texts)
-        return cls.named(name, record.direction == "maximize", 1 if rows < 2000 else 2, texts=texts)
+        integer = name == "parameters"  # an objective that counts
+        return cls.named(name, record.direction == "maximize", 1 if rows < 2000 else 2, integer, texts)
 
     @classmethod
     def named(

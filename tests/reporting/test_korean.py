@@ -263,7 +263,7 @@ def test_the_live_line_is_korean() -> None:
     screen, _ = printed_by(80)
     counts = {"pruned": 4, "diverged": 2, "out_of_memory": 1, "repeated": 3}
     line = screen.line(SearchStatus(9, 12, 0.5, 1, seconds=1.0, trained=9, left=65.0, **counts))
-    expected = "시행 12개 중 9개, 최고 정확도 50.0 % (#1), 초당 9.0개, 모두 1 min 5 s 남음"
+    expected = "시행 12개 중 9개, 가장 좋은 정확도 50.0 % (#1), 초당 9.0개, 모두 1 min 5 s 남음"
     assert line == f"{expected}, 가지치기 4, 발산 2, 메모리 부족 1, 되풀이 3"
     out = io.StringIO()
     screen.console = Console(file=out, soft_wrap=True, width=80)

@@ -218,6 +218,10 @@ def test_numbers_are_written_for_readers() -> None:
         "no trials",
         "2\u00a0h 1\u00a0min",
     )
+    assert [duration(seconds).replace("\u00a0", " ") for seconds in (0.0, 4.5e-6, 0.00049, 0.062, 0.1, 4.2)] == [
+        "0 s", "4.5 µs", "0.49 ms", "62 ms", "0.1 s", "4.2 s",
+    ]  # fmt: skip
+    assert [number(x) for x in (10**20, -3 * 10**15, 1.09e20)] == ["1×10²⁰", "−3×10¹⁵", "1.09×10²⁰"]
     assert domain({"low": 1, "high": 64, "log": True}) == "1 to 64, log scale"
     assert visible("a\x1b[2J\u202eb\n") == "a\\x1b[2J\\u202eb\\n"
 

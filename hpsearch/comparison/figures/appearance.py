@@ -163,11 +163,7 @@ def interval_text(estimate: Estimate, texts: Texts) -> str:
 def _duration(value: float) -> str:
     if not isfinite(value) or value == 0:
         return number(value)
-    if value >= 0.1:
-        return duration(value)
-    if value >= 1e-4:
-        return f"{significant(1e3 * value, 2)}\u00a0ms"
-    return f"{significant(1e6 * value, 2)}\u00a0µs"
+    return duration(value)
 
 
 def spread_text(value: Spread | None, texts: Texts) -> str:

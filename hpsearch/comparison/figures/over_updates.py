@@ -171,8 +171,8 @@ def _rise(curve: ScaleCurve, last: float, record: ComparisonRecord, texts: Texts
 
 
 def _two_batch(record: ComparisonRecord, texts: Texts) -> list[str]:
-    """Say what the estimate from two batch sizes is worth, at the last moment that has one."""
-    estimates = two_batch(record, measured_optimizer(record))
+    """Say what the estimate from two batch sizes is worth, at the last moment that has one and an exact value."""
+    estimates = [one for one in two_batch(record, measured_optimizer(record)) if isfinite(one.estimate + one.exact)]
     if not estimates:
         return []
     last = estimates[-1]
@@ -260,7 +260,7 @@ def read_sharpness(record: ComparisonRecord, texts: Texts) -> str:
     for key, group in (("near", near), ("below", below)):
         if group:
             ratios = "; ".join(_ratio(record, texts, curve) for curve in group)
-            parts.append(texts(f"figure.sharpness.{key}", regimes=ratios))
+            parts.append(texts(f"figure.sharpness.{key}", near=f"{NEAR:g}", regimes=ratios))
     return " ".join(parts)
 
 

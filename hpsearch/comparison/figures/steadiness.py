@@ -242,10 +242,11 @@ def draw_path(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
 
 
 def read_path(record: ComparisonRecord, texts: Texts) -> str:
-    """Compare how direct the paths of the smallest and the largest batch size to the target were, and how far they led."""
+    """Compare how direct the paths of the smallest and the largest batch size were, to the target else to the end, and how far they led."""
     found = paths(record, measured_optimizer(record))
-    own = [path for path in found if path.moment == "target"] or found
-    if len(sizes_of(own)) < 2:
+    both = ([path for path in found if path.moment == moment] for moment in MOMENTS)
+    own = next((of_moment for of_moment in both if len(sizes_of(of_moment)) > 1), None)
+    if own is None:
         return texts("figure.path.thin")
     small = own[0]
     large = own[-1]

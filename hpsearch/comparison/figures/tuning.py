@@ -163,7 +163,9 @@ def _sentences(record: ComparisonRecord, arms: list[ArmTuning], texts: Texts) ->
     counts = [needed_trials(arm) for arm in arms]
     few = number(min(counts))
     many = number(max(counts))
-    parts = [texts(f"figure.tuning.{'trials' if few != many else 'trials_alike'}", few=few, many=many)]
+    most = number(max(arm.trials for arm in arms))
+    key = "trials" if few != many else "trials_alike"
+    parts = [texts(f"figure.tuning.{key}", all=most, few=few, many=many)]
     known = _reaching(arms)
     if known:
         parts.append(_share_sentence(record, known, texts))

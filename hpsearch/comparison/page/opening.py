@@ -69,10 +69,10 @@ def budget(record: ComparisonRecord, texts: Texts) -> str:
     """Return what each run may use, in words."""
     seconds = record.settings["compare"].get("seconds")
     if seconds:
-        return texts("unit.seconds", amount=number(seconds))
+        return texts("unit.seconds", time=duration(float(seconds)))
     training = record.settings["training"]
     unit = next((unit for unit in ("epochs", "updates", "examples") if training.get(unit)), "epochs")
-    return texts(f"unit.{unit}", amount=number(training.get(unit) or EPOCHS))
+    return texts.count(unit.removesuffix("s"), training.get(unit) or EPOCHS)
 
 
 def all_sizes(record: ComparisonRecord, texts: Texts) -> list[PageTable | Paragraph]:
@@ -172,7 +172,7 @@ def _replicates(record: ComparisonRecord, texts: Texts) -> Iterator[Pitfall]:
     arms = times(record)
     seeds = min((arm.runs for arm in arms), default=ENOUGH_SEEDS)
     if seeds < ENOUGH_SEEDS:
-        yield "few_seeds", {"seeds": number(seeds), "enough": number(ENOUGH_SEEDS)}
+        yield "few_seeds", {"seeds": texts.count("fresh_seed", seeds), "enough": number(ENOUGH_SEEDS)}
     if record.target is not None:
         no_winner = [arm for arm in record.arms if arm.trials and arm.fastest is None]
         if no_winner:
@@ -185,9 +185,11 @@ def _replicates(record: ComparisonRecord, texts: Texts) -> Iterator[Pitfall]:
         yield "diverged", {"names": _names(diverged, record, texts)}
     coarse = [arm for arm in arms if arm.resolution is not None and arm.resolution > RESOLUTION * 1.001]
     if coarse:
-        worst = max(arm.resolution or 0.0 for arm in coarse)
-        shares = {"share": percent(worst), "wanted": percent(RESOLUTION)}
-        yield "coarse", {"names": _names(coarse, record, texts), **shares}
+        names = []
+        for arm in coarse:
+            share = percent(arm.resolution or 0.0)
+            names.append(texts("reading.within", name=_names([arm], record, texts), share=share))
+        yield "coarse", {"names": ", ".join(names), "wanted": percent(RESOLUTION)}
     if record.settings["compare"].get("train_until") == "target":
         yield "cut", {}
 

@@ -116,6 +116,8 @@ def _line(criterion: str, name: str, value: Value, record: ComparisonRecord, tex
         return text, ""
     if value.low == inf:
         return text, ""
+    if criterion == "path":
+        return text, texts("range.between", low=significant(value.low), high=significant(value.high))
     return text, texts("range.between", low=write(value.low), high=write(value.high))
 
 
