@@ -18,6 +18,7 @@ from hpsearch.trial import is_better
 
 SPACE = "\u00a0"  # does not break
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+ENDS = {"0", "0.0", "0.00", "100", "100.0", "100.00"}  # shares that are none or all, or round to it
 MORE = 7  # digits that are tried to tell two numbers apart
 
 
@@ -176,8 +177,9 @@ def duration(seconds: float | None) -> str:
 
 
 def share(value: float) -> str:
-    """Return 0.254 as `25 %`."""
-    return f"{fixed(100 * value, 0)}{SPACE}%"
+    """Return 0.254 as `25 %`; 0 % is none and 100 % is all, so that 0.998 is `99.8 %`."""
+    places = next((places for places in range(3) if value in (0, 1) or fixed(100 * value, places) not in ENDS), 3)
+    return f"{fixed(100 * value, places)}{SPACE}%"
 
 
 def shares(low: float, high: float, texts: Texts = ENGLISH) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
-from hpsearch.errors import SearchFailed, Stopped, counted, shown
+from hpsearch.errors import SearchFailed, Stopped, counted, percent_text, shown
 from hpsearch.model import Member, model_of, save_model
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import SILENT, Observer
@@ -71,7 +71,7 @@ def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> 
     idle = search.utilisation.idle_share
     if idle > NOTABLE_IDLE_SHARE:
         observer.announce(
-            f"{idle:.0%} of the slots were idle, waiting for results as search.lag = {config.search.lag} asks"
+            f"{percent_text(idle)} of the slots were idle, waiting for results as search.lag = {config.search.lag} asks"
         )
     result = _conclude(study, search, engine, observer)
     study.writer.complete = search.complete

@@ -208,11 +208,11 @@ def test_a_sentence_with_values_is_translated_with_them() -> None:
 
 def test_a_sentence_of_parts_is_translated_part_by_part() -> None:
     """Parts that are joined are Korean each, whatever their number; numbers and shares are told from other text before the same words."""
-    note = "102 distinct texts in 120 rows; 81% of its cells are numbers, the others 'k.A.': if these mean a missing cell, "
+    note = "102 distinct texts in 120 rows; 81 % of its cells are numbers, the others 'k.A.': if these mean a missing cell, "
     note += "missing_values = ['k.A.'] reads them so (--missing-value 'k.A.'), and the column is a number"
     said = KOREAN.word(f"Column 'dose' is not used (text): {note}.")
     assert said.startswith(
-        "'dose' 열은 쓰지 않는다(텍스트): 120행에 서로 다른 텍스트 102개가 있다; 칸의 81%가 수이고 나머지는 'k.A.'."
+        "'dose' 열은 쓰지 않는다(텍스트): 120행에 서로 다른 텍스트 102개가 있다; 칸의 81 %가 수이고 나머지는 'k.A.'."
     )
     assert is_korean(f"Column 'dose' is not used (text): {note}.")
     said = "kinds: number ('a', 'b'), category ('c'), date ('d' and 2 more) (otherwise: --set data.columns.a=category)"

@@ -131,8 +131,10 @@ def bounds_text(value: Estimate, texts: Texts) -> str:
 
 
 def percent(value: float) -> str:
-    """Return a share as a percentage of two digits."""
-    if abs(value) >= 0.995:
+    """Return a share as a percentage of two digits, of three where two would say 100 % of less than all."""
+    if 0.995 <= abs(value) < 1:
+        digits = f"{100 * value:.3g}"
+    elif abs(value) >= 1:
         digits = f"{100 * value:.0f}"
     else:
         digits = f"{100 * value:.2g}"

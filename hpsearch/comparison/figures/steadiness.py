@@ -36,12 +36,13 @@ from hpsearch.comparison.figures.figure import (
     range_bars,
 )
 from hpsearch.locales import Texts
-from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
+from hpsearch.reporting.figures.style import LIGHT, axis, log_axis, share_ticks
 from hpsearch.reporting.formatting import sentence, share
 from hpsearch.storage import ComparisonRecord
 
 UNITS = {"before": "square", "updates": "circle", "epochs": "diamond-open"}
-LINEAR = {"rising": ".0%", "efficiency": ".0%", "jump": ""}  # measures that may be 0, with the format of their ticks
+LINEAR = ("rising", "efficiency", "jump")  # measures that may be 0
+SHARES = ("rising", "efficiency")
 MOMENTS = {"target": "circle", "end": "diamond-open"}
 VARIABILITY_MEASURES = ("rising", "jump", "deviation", "total_variation")
 # by which one batch size is called steadier
@@ -85,7 +86,8 @@ def _measure_panels(
         title = f"<b>{texts(f'figure.{name}.{measure}')}</b>"
         vertical = log_axis(min(heights, default=LEAST[name]) / 1.5, cap, most=5)
         if measure in LINEAR:
-            vertical = axis(tickformat=LINEAR[measure], rangemode="tozero")
+            ticks = share_ticks(0.0, max(spread.high for spread in spreads if spread)) if measure in SHARES else {}
+            vertical = axis(rangemode="tozero", **ticks)
         panels.append(Panel(traces, batch_axis(sizes_of(cases), title, record, texts), vertical))
     return panels
 
