@@ -451,6 +451,29 @@ def test_a_record_while_tuning() -> None:
     assert "not supported" not in seen
 
 
+def test_only_plain_gradient_steps_on_one_row_are_called_sgd() -> None:
+    """A caution on two optimizers names Adam's batch sizes by their numbers: Adam on one row is no SGD."""
+    record = comparison((1, 8, ROWS), ("sgd", "adam"), seeds=5)
+    arms = tuple(fine(arm, 0.07) for arm in record.arms)
+    (said,) = [line for line in warnings(replace(record, arms=arms), EN) if "within the first updates" in line]
+    assert "sgd: SGD (within 7\u00a0%)" in said
+    assert "adam: batch size 1 (within 7\u00a0%)" in said
+    assert "adam: SGD" not in said
+    assert "adam: GD" not in said
+
+
+def test_scores_that_did_not_vary_have_no_interval() -> None:
+    """Where all runs have one test score it stands alone, in the table of three and in that of all batch sizes."""
+    record = comparison((1, 8, ROWS), seeds=5)
+
+    def perfect(run: TrialRecord) -> TrialRecord:
+        return replace(run, scores={**run.scores, "test": {"loss": 0.0, "metric": 1.0}})
+
+    seen = prose(page(replace(record, arms=tuple(fresh(arm, perfect) for arm in record.arms)), EN))
+    assert "100.0 %" in seen
+    assert not re.search(r"100\.0 % (?:\()?100\.0 % to 100\.0 %", seen)
+
+
 def test_a_comparison_in_which_every_trial_failed_is_short() -> None:
     """It says how they ended and which rates to try, and has no verdicts, no figures and no dead links."""
     record = tuning()

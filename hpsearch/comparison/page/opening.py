@@ -124,6 +124,8 @@ def _score(estimate: Estimate | None, metric: MetricFormat, texts: Texts) -> str
     if estimate is None:
         return "–"
     ends = {"low": metric.text(estimate.low), "high": metric.text(estimate.high)}
+    if ends["low"] == ends["high"]:
+        return metric.text(estimate.value)
     return texts("page.interval", value=metric.text(estimate.value), **ends)
 
 
@@ -142,7 +144,9 @@ def warnings(record: ComparisonRecord, texts: Texts) -> list[str]:
 def _names(arms: Iterable[OfArm], record: ComparisonRecord, texts: Texts) -> str:
     names = []
     for arm in arms:
-        name = regime_name(arm.batch_size, record.rows, texts, short=True)
+        name = arm_name(arm, record, texts)  # momentum on one row is no SGD
+        if arm.optimizer == "sgd":
+            name = regime_name(arm.batch_size, record.rows, texts, short=True)
         if len(optimizers(record)) > 1:
             name = f"{optimizer_name(arm.optimizer)}: {name}"
         names.append(name)
