@@ -313,6 +313,27 @@ def test_an_estimate_is_held_against_a_noise_scale_that_is_known() -> None:
     assert "give an estimate" not in FIGURES["noise_scale"].reading(unknown, EN)
 
 
+def test_the_noise_scale_rises_at_least_to_what_it_is_at_the_target() -> None:
+    """Runs that stopped at the target, each after other updates, have it among their points: the rise does not end before."""
+    record = full()
+
+    def stopped(arm: ArmRecord) -> ArmRecord:
+        assert arm.fastest is not None
+        measured = {}
+        for seed, facts in arm.fastest.measured.items():
+            last = facts["moments"]["target"] + seed
+            moments = {**facts["moments"], "target": last, "end": last}
+            before = [point for point in facts["noise"] if point["update"] < min(9, last)]
+            noise = [*before, {**facts["noise"][-1], "update": last, "scale": 5000.0, "trace": 500.0}]
+            measured[seed] = {**facts, "noise": noise, "moments": moments}
+        winner = replace(arm.fastest, measured=measured)
+        return replace(arm, fastest=winner, best=winner)
+
+    said = FIGURES["noise_scale"].reading(replace(record, arms=tuple(map(stopped, record.arms))), EN)
+    assert "the noise scale rises from 20 to 5,000 examples during training (250-fold)" in said
+    assert "At the target it is 5,000 examples." in said
+
+
 def infinite_at_the_start(arm: ArmRecord) -> ArmRecord:
     """The arm whose noise scale is not known at the start."""
     assert arm.fastest is not None

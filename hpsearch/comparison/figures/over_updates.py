@@ -147,8 +147,11 @@ def read_noise_scale(record: ComparisonRecord, texts: Texts) -> str:
     curve = curves[len(curves) // 2] if len(curves) > 2 else curves[-1]
     finite = [point.scale.value for point in curve.points if isfinite(point.scale.value)]
     last = finite[-1] if finite else inf
-    parts = [_rise(curve, last, record, texts)]
     at_target = curve.moments.get("target")
+    reached = last
+    if at_target and isfinite(at_target.value) and isfinite(last):  # runs that stopped there share no update with it
+        reached = max(last, at_target.value)
+    parts = [_rise(curve, reached, record, texts)]
     if at_target:
         parts.append(texts("figure.noise_scale.target", scale=spread_text(at_target, texts)))
     scale = at_target.value if at_target else last
