@@ -76,7 +76,7 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH, folder: Pa
             language=texts.language,
             kind=texts("search.kind", date=record.as_of),
             heading=visible(settings.get("name") or record.name, 200),
-            question=visible(settings.get("question") or ""),
+            question=visible(texts.word(str(settings.get("question") or ""))),
             introduction=foreign_introduction(record, texts) if record.foreign else [],
             pieces=[piece for piece in content if piece is not None],
             script_texts=script_texts(texts),

@@ -3,6 +3,7 @@
 import ast
 import io
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -277,3 +278,21 @@ def test_the_language_is_that_of_the_locale() -> None:
     assert usual_language({"LANG": "ko_KR.UTF-8", "LC_ALL": "C.UTF-8"}) == "en"
     assert usual_language({"LANG": "C", "LC_MESSAGES": "ko"}) == "ko"
     assert usual_language({"LANG": "de_DE.UTF-8"}) == usual_language({}) == "en"
+
+
+def test_questions_of_the_studies_that_come_along_are_korean() -> None:
+    """The question of every study in `studies/` has Korean, which the page shows; an author's own stays as it is."""
+    files = [*Path(__file__).parents[2].joinpath("studies").glob("*.toml")]
+    assert len(files) > 5
+    for file in files:
+        question = tomllib.loads(file.read_text(encoding="utf-8"))["study"]["question"]
+        assert KOREAN.word(question) != question
+    record = study(5)
+    asked = {
+        **record.settings,
+        "study": {**record.settings["study"], "question": "Which dense network predicts the class best?"},
+    }
+    assert "클래스를 가장 잘 예측하는 밀집 신경망은 무엇인가?" in page(
+        replace(record, settings=asked), frames(record), KOREAN
+    )
+    assert "How small a dense network reads" in page(record, frames(record), KOREAN)

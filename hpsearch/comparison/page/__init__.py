@@ -103,7 +103,7 @@ def page(record: ComparisonRecord, texts: Texts) -> str:
             language=texts.language,
             kind=texts("page.kind", date=record.as_of),
             heading=visible(settings.get("name") or record.name, 200),
-            question=visible(settings.get("question") or "", 400),
+            question=visible(texts.word(str(settings.get("question") or "")), 400),
             introduction=[] if lost else list(introduction(record, texts)),
             pieces=content,
             script_texts=script_texts(texts),
