@@ -101,6 +101,14 @@ def rows_text(count: int) -> str:
     return counted(count, "row")
 
 
+def percent_text(part: float) -> str:
+    """Return a share in whole percent, `81 %`; 0 % is none of all, 100 % is all."""
+    rounded = round(100 * part)
+    if 0 < part < 1:
+        rounded = min(99, max(1, rounded))
+    return f"{rounded} %"
+
+
 def listed(values: Sequence[object], most: int = 5) -> str:
     """Return the first values as an error shows them, and how many more there are."""
     first = ", ".join(shown(value) for value in values[:most])

@@ -13,6 +13,7 @@ from hpsearch.errors import (
     UserError,
     listed,
     look_up,
+    percent_text,
     shown,
     suggestion,
 )
@@ -75,3 +76,8 @@ def test_an_unknown_name_is_one_line(name: str) -> None:
     with pytest.raises(UserError) as caught:
         look_up({"known row": 1}, name + "?", "row")
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_hundred_percent_is_all() -> None:
+    """A share that is neither none nor all is never rounded to one of them."""
+    assert [percent_text(part) for part in (0, 0.001, 0.254, 0.998, 1)] == ["0 %", "1 %", "25 %", "99 %", "100 %"]

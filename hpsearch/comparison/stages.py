@@ -18,7 +18,7 @@ from hpsearch.searching.loop import Search
 from hpsearch.searching.objectives import Objectives
 from hpsearch.searching.opening import make_view
 from hpsearch.searching.specifications import specification
-from hpsearch.searching.study import make_search
+from hpsearch.searching.study import failure_cause, make_search
 from hpsearch.training import Engine, TrialQueue
 from hpsearch.training.devices import worker_threads
 from hpsearch.training.network import registration
@@ -120,7 +120,8 @@ def choose(context: ComparisonContext, arms: list[Arm], searches: list[Search]) 
     if target is None:
         target = common_target(runs, context.direction)
     if target is None or all(best(answers, context.direction) is None for answers in runs):
-        raise SearchFailed("no trial of any batch size gave a usable network. Lower the learning rates.")
+        every = [run for answers in runs for run in answers.values()]
+        raise SearchFailed(f"no trial of any batch size gave a usable network{failure_cause(every)}")
     plan: dict[str, Any] = {"target": target, "given": compare.target is not None, "arms": {}}
     for arm, answers in zip(arms, runs, strict=True):
         plan["arms"][arm.name] = asdict(_choose_winners(context, answers, target))

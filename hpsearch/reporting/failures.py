@@ -12,18 +12,22 @@ from hpsearch.reporting.ranking import ended, is_number, ranked
 from hpsearch.storage import StudyRecord, TrialRecord
 from hpsearch.trial import Outcome
 
-AT_UPDATE = re.compile(r"diverged at update (\d+)")
+AT_UPDATE = re.compile(r"diverged (at|by) update (\d+)")
 DECADES = 1000  # the range to try is so many times as wide at its lower end
 CAUSES = (Outcome.DIVERGED, Outcome.OUT_OF_MEMORY, Outcome.KILLED, Outcome.ERROR, Outcome.OUT_OF_TIME)
 
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """A trial that diverged: its learning rate, and the update after which its loss was no longer finite."""
+    """A trial that diverged: its learning rate, and the update after which its loss was no longer finite.
+
+    Only `exact` is that update itself; else it is the evaluation that saw it.
+    """
 
     trial: TrialRecord
     rate: float
     update: int
+    exact: bool
 
 
 def is_lost(record: StudyRecord) -> bool:
@@ -40,7 +44,7 @@ def divergences(record: StudyRecord) -> list[Divergence]:
         at = AT_UPDATE.search(trial.detail)
         rate = learning_rate(trial)
         if at and rate and trial.outcome == Outcome.DIVERGED:
-            found.append(Divergence(trial, rate, max(1, int(at[1]))))
+            found.append(Divergence(trial, rate, max(1, int(at[2])), at[1] == "at"))
     return found
 
 
@@ -50,21 +54,23 @@ def learning_rate(trial: TrialRecord) -> float | None:
     return next((float(value) for value in rates if is_number(value) and value > 0), None)
 
 
-def what_happened(record: StudyRecord, texts: Texts = ENGLISH) -> list[str]:
-    """Say how the trials ended, the main cause first, and what to try against that one cause."""
-    counts = Counter(trial.outcome or trial.state for trial in record.trials)
+def what_happened(trials: Sequence[TrialRecord], texts: Texts = ENGLISH) -> list[str]:
+    """Say how trials without a usable network ended, the main cause first, and what to try against that one cause."""
+    counts = Counter(trial.outcome or trial.state for trial in trials)
     key = "endings" if len(counts) > 1 else "one_ending"
-    trials = texts.count("trial", len(record.trials))
+    if len(trials) == 1:
+        key = "only_trial"
+    amount = texts.count("trial", len(trials))
     ending = visible(texts.word(next(iter(counts))), 40)
-    happened = texts(f"search.failures.{key}", trials=trials, endings=endings(counts, texts), ending=ending)
+    happened = texts(f"search.failures.{key}", trials=amount, endings=endings(counts, texts), ending=ending)
     causes = [(counts[cause], cause) for cause in CAUSES if counts[cause]]
     if not causes:
         return [happened, texts("search.failures.none_finished")]
     _, main = max(causes, key=lambda pair: pair[0])
     remedies = {Outcome.DIVERGED: _diverged, Outcome.OUT_OF_MEMORY: _out_of_memory}
     if main in remedies:
-        return [happened, remedies[main](record, texts)]
-    detail = next(trial.detail for trial in record.trials if trial.outcome == main)
+        return [happened, remedies[main](trials, texts)]
+    detail = next(trial.detail for trial in trials if trial.outcome == main)
     return [happened, texts(f"search.failures.{main.replace(' ', '_')}", detail=visible(texts.word(detail), 300))]
 
 
@@ -74,9 +80,9 @@ def endings(counts: Counter[str], texts: Texts = ENGLISH) -> str:
     return texts.listing(texts("search.failures.ending", amount=f"{amount:,}", outcome=name) for amount, name in named)
 
 
-def _diverged(record: StudyRecord, texts: Texts) -> str:
+def _diverged(trials: Sequence[TrialRecord], texts: Texts) -> str:
     """Say which learning rates diverged, and which range to try."""
-    rates = [learning_rate(trial) for trial in record.trials if trial.outcome == Outcome.DIVERGED]
+    rates = [learning_rate(trial) for trial in trials if trial.outcome == Outcome.DIVERGED]
     known = sorted(rate for rate in rates if rate)
     if not known:
         return texts("search.failures.diverged_unknown")
@@ -93,9 +99,9 @@ def _one_digit(value: float) -> float:
     return float(f"{floor(value / unit * (1 + 1e-9)) * unit:.1g}")
 
 
-def _out_of_memory(record: StudyRecord, texts: Texts) -> str:
+def _out_of_memory(trials: Sequence[TrialRecord], texts: Texts) -> str:
     """Say how small the smallest network was that did not fit."""
-    sizes = [trial.parameters for trial in record.trials if trial.outcome == Outcome.OUT_OF_MEMORY and trial.parameters]
+    sizes = [trial.parameters for trial in trials if trial.outcome == Outcome.OUT_OF_MEMORY and trial.parameters]
     if not sizes:
         return texts("search.failures.out_of_memory_unknown")
     return texts("search.failures.out_of_memory", parameters=f"{min(sizes):,}")
@@ -106,7 +112,10 @@ def spread_text(found: Sequence[Divergence], texts: Texts = ENGLISH) -> str:
     if not found:
         return texts("search.figure.failures.none")
     updates = [one.update for one in found]
+    exact = all(one.exact for one in found)
     trials = texts.count("trial", len(found))
     if min(updates) == max(updates):
-        return texts("search.figure.failures.at_one", trials=trials, update=f"{updates[0]:,}")
-    return texts("search.figure.failures.between", trials=trials, first=f"{min(updates):,}", last=f"{max(updates):,}")
+        key = "at_one" if exact else "by_one"
+        return texts(f"search.figure.failures.{key}", trials=trials, update=f"{updates[0]:,}")
+    key = "between" if exact else "between_by"
+    return texts(f"search.figure.failures.{key}", trials=trials, first=f"{min(updates):,}", last=f"{max(updates):,}")

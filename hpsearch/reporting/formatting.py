@@ -18,6 +18,7 @@ from hpsearch.trial import is_better
 
 SPACE = "\u00a0"  # does not break
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+ENDS = {"0", "0.0", "0.00", "100", "100.0", "100.00"}  # shares that are none or all, or round to it
 MORE = 7  # digits that are tried to tell two numbers apart
 
 
@@ -71,11 +72,16 @@ def number(value: object, digits: int = 4) -> str:
     return _real(float(f"{value:.{digits}g}") if digits < 4 else value)
 
 
+def precise(value: float, more: int = 0) -> str:
+    """Return a finite number with four significant digits and so many more."""
+    return _real(value, more=more)
+
+
 def _integer(value: int) -> str:
     if abs(value) < 10**15:
         text = f"{value:,}"
     elif abs(value) < 10**300:
-        text = f"{value:.3e}"
+        return _scientific(float(value), len(str(abs(value))) - 1, 4)
     else:
         text = "more than 10³⁰⁰"
     return text.replace("-", "−")
@@ -152,9 +158,12 @@ def domain(given: Any, texts: Texts = ENGLISH) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds as `4.2 s`, `3 min 20 s` or `2 h 5 min`."""
+    """Return seconds as `4.2 s`, `3 min 20 s` or `2 h 5 min`, below a tenth of one as `62 ms` or `4.5 µs`."""
     if seconds is None or not isfinite(seconds):
         return "–"
+    if 0 < seconds < 0.1:
+        unit, factor = ("ms", 1e3) if seconds >= 1e-4 else ("µs", 1e6)
+        return f"{number(float(f'{factor * seconds:.2g}'))}{SPACE}{unit}"
     if seconds < 60:
         digits = f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
         return f"{digits}{SPACE}s"
@@ -168,8 +177,9 @@ def duration(seconds: float | None) -> str:
 
 
 def share(value: float) -> str:
-    """Return 0.254 as `25 %`."""
-    return f"{fixed(100 * value, 0)}{SPACE}%"
+    """Return 0.254 as `25 %`; 0 % is none and 100 % is all, so that 0.998 is `99.8 %`."""
+    places = next((places for places in range(3) if value in (0, 1) or fixed(100 * value, places) not in ENDS), 3)
+    return f"{fixed(100 * value, places)}{SPACE}%"
 
 
 def shares(low: float, high: float, texts: Texts = ENGLISH) -> str:
@@ -207,7 +217,8 @@ class MetricFormat:
         name = str(record.data.get("metric") or "value")
         if isinstance(record, StudyRecord) and record.foreign:
             return cls.foreign(name, record.direction, texts)
-        return cls.named(name, record.direction == "maximize", 1 if rows < 2000 else 2, texts=texts)
+        integer = name == "parameters"  # an objective that counts
+        return cls.named(name, record.direction == "maximize", 1 if rows < 2000 else 2, integer, texts)
 
     @classmethod
     def named(

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from hpsearch.errors import shortened
 from hpsearch.locales import Texts, language_words
+from hpsearch.reporting.failures import what_happened
 from hpsearch.reporting.formatting import SPACE, MetricFormat, duration, number, printable, visible
 from hpsearch.reporting.headline import compare_command
 from hpsearch.reporting.ranking import best, ended, hyperparameters, ranked, settings_of
@@ -136,15 +137,15 @@ def show_study(screen: Screen, stored: StoredStudy) -> None:
         screen.headline(texts("screen.show.foreign_title", name=name))
     else:
         screen.headline(texts("screen.show.title", name=name, state=texts(f"screen.state.{state(stored)}")))
-    _show_headline(screen, record, texts)
+    _show_headline(screen, record, texts, failed=state(stored) == "failed")
     _show_selected(screen, record, texts)
     _show_counts(screen, record, texts)
     _show_top(screen, record, texts)
     _show_regimes(screen, record, texts)
 
 
-def _show_headline(screen: Screen, record: StudyRecord, texts: Texts) -> None:
-    """Print the score, on test rows where there are any, and what one answer for every row reaches."""
+def _show_headline(screen: Screen, record: StudyRecord, texts: Texts, *, failed: bool) -> None:
+    """Print the score, on test rows where there are any, and what one answer for every row reaches; of a study that failed, why."""
     metric = MetricFormat.of(record, texts)
     mean = record.selected.mean
     leader = best(record)
@@ -157,6 +158,8 @@ def _show_headline(screen: Screen, record: StudyRecord, texts: Texts) -> None:
     elif leader:
         key = "foreign_best" if record.foreign else "best"
         line = texts(f"screen.show.{key}", metric=metric.name, value=metric.text(leader.value), trial=leader.number)
+    elif failed:
+        line = " ".join(what_happened(record.trials, texts))
     else:
         line = texts("screen.show.nothing")
     screen.row("result", line)
@@ -222,6 +225,8 @@ def _show_top(screen: Screen, record: StudyRecord, texts: Texts) -> None:
     names = hyperparameters(record)
     screen.announce("")
     key = "foreign_top" if record.foreign else "top"
+    if len(ranked(record)) == 1:
+        key = "foreign_only" if record.foreign else "only"
     screen.headline(texts(f"screen.show.{key}", count=len(trials), usable=f"{len(ranked(record)):,}"))
     heads = [texts("screen.head.trial"), metric.name]
     columns = [[str(trial.number) for trial in trials], [metric.text(trial.value) for trial in trials]]

@@ -61,13 +61,17 @@ def _trials(search: Mapping[str, Any], record: StudyRecord, texts: Texts) -> str
 
 
 def _start(search: Mapping[str, Any], texts: Texts) -> str:
-    """Return the first settings of a study's own, "" where it began with the known-good ones."""
+    """Return the first settings of a study's own, as many as there are trials; "" where it began with the known-good ones."""
     start = search.get("start")
     if isinstance(start, str):
         return texts("search.protocol.start_study", name=visible(start, 100))
     if not isinstance(start, list):
         return ""
-    settings = [", ".join(f"{name} {value}" for name, value in given.items()) for given in start if given]
+    first = start[: search.get("trials")]
+    if not any(first):
+        return ""
+    known_good = texts("screen.search.known_good")
+    settings = [", ".join(f"{name} {number(value)}" for name, value in given.items()) or known_good for given in first]
     return visible("; ".join(settings), 400)
 
 
@@ -76,7 +80,7 @@ def _budget(training: Mapping[str, Any], texts: Texts) -> str:
     if not training:
         return "–"
     given = [(name, training[name]) for name in BUDGET_UNITS if training.get(name)]
-    budget = texts.listing([texts(f"unit.{unit}", amount=number(amount)) for unit, amount in given or [UNSAID]])
+    budget = texts.listing([texts.count(unit.removesuffix("s"), amount) for unit, amount in given or [UNSAID]])
     if training.get("max_examples"):
         budget = texts("search.protocol.max_examples", budget=budget, examples=number(training["max_examples"]))
     if training.get("patience"):

@@ -16,7 +16,7 @@ from hpsearch.errors import shown
 from hpsearch.locales import ENGLISH, Texts
 from hpsearch.platforms import show_all_texts
 from hpsearch.progress import StepPace
-from hpsearch.reporting.formatting import MetricFormat, duration, printable, short
+from hpsearch.reporting.formatting import MetricFormat, duration, number, printable, short
 from hpsearch.reporting.replicates import of_completed_runs, winner_failed
 from hpsearch.reporting.selection import (
     all_trials,
@@ -236,7 +236,7 @@ class Screen:
         size = texts.count("parameter", result["parameters"])
         trials = all_trials(record, texts)
         self.row("winner", texts("screen.result.winner", trial=best.number, trials=trials, layers=layers, size=size))
-        self.row("", ", ".join(f"{name} {short(value)}" for name, value in best.params.items()))
+        self.row("", ", ".join(f"{name} {number(value)}" for name, value in best.params.items()))
         self.row("selected", of_trials(record.selected.trials, texts))
         self._more(why(result.get("choice"), metric, texts))
         self._more(trained_on(result, texts))

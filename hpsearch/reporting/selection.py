@@ -6,10 +6,11 @@ the result, and left out where they are missing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isclose
 from typing import Any
 
 from hpsearch.locales import ENGLISH, Texts
-from hpsearch.reporting.formatting import MetricFormat, apart, number, short, visible
+from hpsearch.reporting.formatting import MetricFormat, apart, number, precise, visible
 from hpsearch.reporting.ranking import ranked, with_all_objectives
 from hpsearch.statistics.pareto import on_front
 from hpsearch.storage import StudyRecord, TrialRecord
@@ -69,8 +70,8 @@ def why(choice: Mapping[str, Any] | None, metric: MetricFormat, texts: Texts = E
     loss = choice.get("loss") or {}
     losses: dict[str, str] = {}
     if None not in (loss.get("single"), loss.get("ensemble")):  # an earlier version compared the metric
-        single_loss, ensemble_loss = apart(loss["single"], loss["ensemble"], _loss_text)
-        losses = {"single_loss": single_loss, "ensemble_loss": ensemble_loss, "rule": _rule(loss.get("error"), texts)}
+        single_loss, ensemble_loss = apart(loss["single"], loss["ensemble"], precise)
+        losses = {"single_loss": single_loss, "ensemble_loss": ensemble_loss, "rule": _rule(loss, texts)}
     where = "folds" if choice["folds"] else "validation"
     selected = "ensemble" if choice["kept"] == "ensemble" else "single"
     return texts(
@@ -85,11 +86,13 @@ def why(choice: Mapping[str, Any] | None, metric: MetricFormat, texts: Texts = E
     )
 
 
-def _rule(error: float | None, texts: Texts) -> str:
+def _rule(loss: Mapping[str, float], texts: Texts) -> str:
     """Say how losses decided; an earlier version took the lower one."""
-    if error is None:
+    if loss.get("error") is None:
         return texts("search.selection.rule_lower")
-    return texts("search.selection.rule_error", error=short(error))
+    if isclose(loss["single"], loss["ensemble"]):
+        return texts("search.selection.rule_equal")
+    return texts("search.selection.rule_error", error=number(loss["error"]))
 
 
 def trained_on(figures: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
@@ -97,10 +100,6 @@ def trained_on(figures: Mapping[str, Any], texts: Texts = ENGLISH) -> str:
     if not figures.get("refitted") or "rows" not in figures:
         return ""
     return texts("search.selection.trained_on", rows=texts.count("row", figures["rows"]))
-
-
-def _loss_text(value: float, more: int) -> str:
-    return short(value, more)
 
 
 def certainty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
@@ -122,7 +121,7 @@ def certainty(record: StudyRecord, texts: Texts = ENGLISH) -> str:
     temperature = record.result["combination"]["temperature"]
     if temperature == 1 or before is None or after is None:
         return texts("search.certainty.not_calibrated", rows=rows, before=number(before))
-    first, second = apart(before, after, _loss_text)
+    first, second = apart(before, after, precise)
     return texts(
         "search.certainty.calibrated", rows=rows, temperature=number(temperature, digits=3), before=first, after=second
     )

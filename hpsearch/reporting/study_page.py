@@ -76,7 +76,7 @@ def page(record: StudyRecord, tables: Frames, texts: Texts = ENGLISH, folder: Pa
             language=texts.language,
             kind=texts("search.kind", date=record.as_of),
             heading=visible(settings.get("name") or record.name, 200),
-            question=visible(settings.get("question") or ""),
+            question=visible(texts.word(str(settings.get("question") or ""))),
             introduction=foreign_introduction(record, texts) if record.foreign else [],
             pieces=[piece for piece in content if piece is not None],
             script_texts=script_texts(texts),
@@ -152,7 +152,7 @@ def _result(record: StudyRecord, texts: Texts, folder: Path | None) -> pieces.Re
     network = best_network(record, texts)
     if not network:
         if is_lost(record):
-            lines = [pieces.Paragraph(line, "best") for line in what_happened(record, texts)]
+            lines = [pieces.Paragraph(line, "best") for line in what_happened(record.trials, texts)]
             return pieces.Result(texts("search.result.lost"), lines)
         key = "no_network" if record.trials else "no_trial"
         return pieces.Result(texts("search.result.title"), [pieces.Paragraph(texts(f"search.result.{key}"), "best")])
@@ -354,7 +354,8 @@ def _numbers(name: str, record: StudyRecord, tables: Frames, texts: Texts, remar
     metric = MetricFormat.of(record, texts)
     head = list(table.columns)
     trial = head.index("trial") if "trial" in head else -1
-    rows = cells(table.head(PREVIEW), metric)
+    objectives = dict(zip(record.objectives, MetricFormat.objectives(record, texts), strict=False))
+    rows = cells(table.head(PREVIEW), metric, objectives if name == "pareto" else None)
     first = pieces.PageTable(head, rows, _numeric(table, head), label=f"{name}.csv", trial=trial)
     before = texts("search.numbers.file")
     if len(table) > PREVIEW:

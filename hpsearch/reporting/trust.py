@@ -128,14 +128,23 @@ def mean_remark(record: StudyRecord, seeds: str, failed: str, texts: Texts) -> s
 
 
 def mean_intervals(record: StudyRecord, texts: Texts = ENGLISH) -> str:
-    """Return the 95 % intervals of the selected model's mean on validation rows, over seeds and over rows, as far as they are known."""
+    """Return the 95 % intervals of the selected model's mean on validation rows, over seeds and over rows, as far as they are known.
+
+    The one over rows is of a single run, whose value is said where it is another than the mean.
+    """
     metric = MetricFormat.of(record, texts)
+    mean = record.selected.mean
     found: list[str] = []
-    scores = {"over_seeds": record.selected.mean, "over_rows": record.selected.over_rows}
+    scores = {"over_seeds": mean, "over_rows": record.selected.over_rows}
     for over, score in scores.items():
-        if score is not None and score.low is not None and score.high is not None:
-            key = f"and_{over}" if found else over
-            found.append(texts(f"search.trust.{key}", interval=metric.between(score.low, score.high)))
+        if score is None or score.low is None or score.high is None:
+            continue
+        key = f"and_{over}" if found else over
+        text = texts(f"search.trust.{key}", interval=metric.between(score.low, score.high))
+        value = metric.text(score.value)
+        if mean is not None and score.value is not None and value != metric.text(mean.value):
+            text = texts("search.trust.rows_of_seed", value=value, over_rows=text)
+        found.append(text)
     return ", ".join(found)
 
 
@@ -311,6 +320,8 @@ def _ties(record: StudyRecord, texts: Texts) -> str:
         return ""
     first = leaders[0]
     top = first.value or 0.0
+    if first.folds:  # each row but the test rows validates once
+        rows += (record.data.get("rows") or {}).get("training") or 0
     share_right = min(max(top, 0.5 / rows), 1 - 0.5 / rows)
     error = first.standard_error or (share_right * (1 - share_right) / rows) ** 0.5
     near = sum(trial.usable and top - (trial.value or 0.0) <= error for trial in leaders[1:])
@@ -347,7 +358,10 @@ def _failed_replicates(trial: Mapping[str, Any], texts: Texts) -> str:
 
 
 def _optimism(record: StudyRecord, texts: Texts) -> str:
-    """Say where the validation value, or its mean over fresh seeds, lies outside the test rows' interval."""
+    """Say where the validation value, or its mean over fresh seeds, is surely another than the test value.
+
+    A mean has an interval of its own, so that of the difference decides; a value without one is held against the test rows' interval.
+    """
     metric = MetricFormat.of(record, texts)
     result = record.result
     test = record.selected.test
@@ -361,6 +375,8 @@ def _optimism(record: StudyRecord, texts: Texts) -> str:
         return ""
     if low - ROUNDING <= value <= high + ROUNDING:
         return ""
+    if fresh and _may_be_zero((result.get("gaps") or {}).get("test") or {}):
+        return ""
     if record.selected.is_ensemble and not fresh:  # an ensemble that was never scored on validation rows
         return ""
     kind = "mean" if fresh else "value"
@@ -369,3 +385,9 @@ def _optimism(record: StudyRecord, texts: Texts) -> str:
     if not (metric.better(value, low) and metric.better(value, high)):
         return texts("search.warning.worse_than_test", **values)
     return texts(f"search.warning.{kind}_above_test", trials=usable_trials(record, texts), **values)
+
+
+def _may_be_zero(gap: Mapping[str, float | None]) -> bool:
+    """Whether the interval of a difference is known and has zero in it."""
+    low, high = gap.get("low"), gap.get("high")
+    return low is not None and high is not None and low <= ROUNDING and high >= -ROUNDING

@@ -286,7 +286,7 @@ def _numbers(data: Data, predictions: Tensor, rows: Rows) -> dict[str, Any]:
     predicted = predictions[:, 0].cpu().double().numpy()
     chosen = sample(len(true))
     points = [[_short(a), _short(b)] for a, b in zip(true[chosen], predicted[chosen], strict=True)]
-    half, most = np.quantile(np.abs(predicted - true), [0.5, 0.9]).tolist()
+    half, most = np.quantile(np.abs(predicted - true), [0.5, 0.9], method="inverted_cdf").tolist()
     return {
         "targets": predictions.shape[1],
         "points": points,

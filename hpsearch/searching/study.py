@@ -2,13 +2,13 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from hpsearch.config import StudyConfig
 from hpsearch.data.dataset import Data
-from hpsearch.errors import SearchFailed, Stopped, counted, shown
+from hpsearch.errors import SearchFailed, Stopped, counted, percent_text, shown
 from hpsearch.model import Member, model_of, save_model
 from hpsearch.model.models import provenance_of
 from hpsearch.progress import SILENT, Observer
@@ -31,7 +31,7 @@ from hpsearch.storage.writing import StudyWriter
 from hpsearch.training import Engine, train_all
 from hpsearch.training.devices import device_of
 from hpsearch.training.engines import will_compile
-from hpsearch.trial import Outcome, TrialSpec
+from hpsearch.trial import Outcome, TrainingRun, TrialSpec
 
 NOTABLE_IDLE_SHARE = 0.05  # of the slots, that is worth a line
 MODEL_METRICS = (
@@ -71,7 +71,7 @@ def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> 
     idle = search.utilisation.idle_share
     if idle > NOTABLE_IDLE_SHARE:
         observer.announce(
-            f"{idle:.0%} of the slots were idle, waiting for results as search.lag = {config.search.lag} asks"
+            f"{percent_text(idle)} of the slots were idle, waiting for results as search.lag = {config.search.lag} asks"
         )
     result = _conclude(study, search, engine, observer)
     study.writer.complete = search.complete
@@ -136,7 +136,9 @@ def _notices(study: OpenStudy, search: Search) -> Iterator[str]:
     sizes = [size for size in config.space.domain("batch_size").points() if size != "full"]
     large = [size for size in sizes if int(size) > rows]
     if large:
-        yield f"batch size {', '.join(map(str, large))} is above the {rows:,} training rows: trained as the full batch"
+        several = f"batch sizes {', '.join(map(str, large))} are"
+        which = several if len(large) > 1 else f"batch size {large[0]} is"
+        yield f"{which} above the {rows:,} training rows: trained as the full batch"
     folds = max(1, len(study.data.folds))
     if study.data.folds:
         yield (
@@ -347,7 +349,7 @@ def _refuse_no_network(search: Search) -> None:
         _, first = min((run.number, run.detail) for run in search.runs.values() if run.outcome is Outcome.ERROR)
         raise SearchFailed(f"code of your own raised an error in all of {done} trials, first: {first}. Mend it.")
     if search.best is None:
-        raise SearchFailed(f"none of {done} trials gave a usable network{_cause(search)}")
+        raise SearchFailed(f"none of {done} trials gave a usable network{failure_cause(search.runs.values())}")
 
 
 REMEDIES = {  # against the most frequent outcome
@@ -360,9 +362,9 @@ REMEDIES = {  # against the most frequent outcome
 }
 
 
-def _cause(search: Search) -> str:
-    """Return how the trials ended, and what to do against the most frequent cause."""
-    outcomes = Counter(run.outcome for run in search.runs.values() if run.outcome in REMEDIES)
+def failure_cause(runs: Iterable[TrainingRun]) -> str:
+    """Return how runs without a usable network ended, and what to do against the most frequent cause."""
+    outcomes = Counter(run.outcome for run in runs if run.outcome in REMEDIES)
     if not outcomes:
         return ". Give a longer budget."
     (main, _), *_ = outcomes.most_common()

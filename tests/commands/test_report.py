@@ -167,4 +167,4 @@ def test_a_study_whose_trials_all_failed_is_reported_as_ended(tmp_path: Path) ->
     assert "No trial ended with a usable network" in html
     assert "Not finished" not in html
     assert "There is nothing to draw yet" not in html
-    assert "20 trials, each of which ended as “diverged”." in html
+    assert "All 20 trials ended as “diverged”." in html

@@ -220,13 +220,23 @@ def test_states() -> None:
 
 
 def test_a_study_without_a_usable_trial_is_shown() -> None:
-    """Where no trial is usable `show` says so, and has no table of the best."""
+    """Where no trial is usable `show` says how they ended and what to try, and has no table of the best; while it runs, none yet."""
     record = study(8)
     failed = tuple(replace(trial, outcome="diverged", state="complete") for trial in record.trials)
     printed = "\n".join(shown_study(replace(record, result={}, trials=failed), 80))
-    assert "no usable trial yet" in printed
+    assert "All 8 trials ended as “diverged”." in printed
+    assert "--set learning_rate.low=" in printed
+    begun = "\n".join(shown_study(replace(record, result={}, trials=failed[:3]), 80))
+    assert "no usable trial yet" in begun
     assert "8: 0 usable, 0 pruned, 8 failed" in printed
     assert "The best" not in printed
+
+
+def test_one_usable_trial_is_not_the_best_one_of_one() -> None:
+    """The heading of a table with one trial says that it is the only one."""
+    printed = "\n".join(shown_study(study(1), 80))
+    assert "The only usable trial, with its value on the validation rows" in printed
+    assert "The best 1" not in printed
 
 
 def test_a_study_of_another_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

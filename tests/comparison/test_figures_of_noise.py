@@ -196,7 +196,7 @@ def test_sharpness_has_its_limit_in_the_same_colour() -> None:
     assert all(limits[color] == pytest.approx(2 / rates[color]) for color in limits)
     said = FIGURES["sharpness"].reading(record, EN)
     edge, below = said.split("Always below it")
-    assert edge.startswith("Up to the edge of stability (ηλ₁/2 near 1)")
+    assert edge.startswith("At the edge of stability or beyond it (ηλ₁/2 at least 0.8)")
     assert "gradient descent (GD), at most 1" in edge
     assert "SGD" in below
     assert "Always below it: SGD" in said
@@ -282,6 +282,67 @@ def test_an_older_record_says_that_nothing_was_measured_before_the_target() -> N
     assert EN("figure.variability.no_before") in FIGURES["variability"].reading(record, EN)
     names = {trace.name for trace in drawn("variability", record).data}
     assert EN("figure.variability.before") not in names
+
+
+def test_paths_that_reached_no_target_are_compared_to_their_ends() -> None:
+    """Where one batch size alone got to the target, the ends of the paths, which all have, are compared."""
+    record = full()
+    arms = [record.arms[0], *map(without_target, record.arms[1:])]
+    assert FIGURES["path"].reading(record, EN).startswith("To the target, the straight line is ")
+    assert (
+        FIGURES["path"].reading(replace(record, arms=tuple(arms)), EN).startswith("To the end, the straight line is ")
+    )
+
+
+def without_target(arm: ArmRecord) -> ArmRecord:
+    """The arm whose measured runs did not get to the target."""
+    assert arm.fastest is not None
+    measured = {}
+    for seed, facts in arm.fastest.measured.items():
+        measured[seed] = {**facts, "path": {"end": facts["path"]["end"]}}
+    winner = replace(arm.fastest, measured=measured)
+    return replace(arm, fastest=winner, best=winner)
+
+
+def test_an_estimate_is_held_against_a_noise_scale_that_is_known() -> None:
+    """Where the exact noise scale at a moment is not told from infinity, no estimate is held against it."""
+    record = full()
+    said = FIGURES["noise_scale"].reading(record, EN)
+    assert "at one run's weights (start) give an estimate of 21 examples; the exact value there is 20." in said
+    unknown = replace(record, arms=tuple(map(infinite_at_the_start, record.arms)))
+    assert "give an estimate" not in FIGURES["noise_scale"].reading(unknown, EN)
+
+
+def test_the_noise_scale_rises_at_least_to_what_it_is_at_the_target() -> None:
+    """Runs that stopped at the target, each after other updates, have it among their points: the rise does not end before."""
+    record = full()
+
+    def stopped(arm: ArmRecord) -> ArmRecord:
+        assert arm.fastest is not None
+        measured = {}
+        for seed, facts in arm.fastest.measured.items():
+            last = facts["moments"]["target"] + seed
+            moments = {**facts["moments"], "target": last, "end": last}
+            before = [point for point in facts["noise"] if point["update"] < min(9, last)]
+            noise = [*before, {**facts["noise"][-1], "update": last, "scale": 5000.0, "trace": 500.0}]
+            measured[seed] = {**facts, "noise": noise, "moments": moments}
+        winner = replace(arm.fastest, measured=measured)
+        return replace(arm, fastest=winner, best=winner)
+
+    said = FIGURES["noise_scale"].reading(replace(record, arms=tuple(map(stopped, record.arms))), EN)
+    assert "the noise scale rises from 20 to 5,000 examples during training (250-fold)" in said
+    assert "At the target it is 5,000 examples." in said
+
+
+def infinite_at_the_start(arm: ArmRecord) -> ArmRecord:
+    """The arm whose noise scale is not known at the start."""
+    assert arm.fastest is not None
+    measured = {}
+    for seed, facts in arm.fastest.measured.items():
+        first, *rest = facts["noise"]
+        measured[seed] = {**facts, "noise": [{**first, "scale": None}, *rest]}
+    winner = replace(arm.fastest, measured=measured)
+    return replace(arm, fastest=winner, best=winner)
 
 
 def test_the_paths_lie_on_one_plane() -> None:

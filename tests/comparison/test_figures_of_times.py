@@ -7,6 +7,7 @@ from math import inf, log10
 
 import pytest
 
+from hpsearch.comparison.analysis.quality import limits, quality
 from hpsearch.comparison.analysis.times import times as arm_times
 from hpsearch.comparison.figures import COMPARISON_FIGURES, ComparisonFigure, tuning
 from hpsearch.comparison.figures.appearance import gap_texts, interval, regime_color, regime_name, target_text
@@ -376,3 +377,72 @@ def test_values_are_written_in_the_language() -> None:
     assert interval(Estimate(0.00345, 0.5, 90.0), seconds=True) == ("3.4\u00a0ms", "0.5\u00a0s", "1\u00a0min 30\u00a0s")
     assert target_text(record, EN) == "accuracy above 95.0\u00a0%"
     assert target_text(replace(record, direction="minimize"), KO) == "정확도 95.0\u00a0% 미만"
+
+
+def ends_low(arm: ArmRecord) -> ArmRecord:
+    """The arm whose runs on fresh seeds never get beyond 10 %."""
+    assert arm.fastest is not None
+    runs = []
+    for run in arm.fastest.runs:
+        assert run.history is not None
+        runs.append(replace(run, history=replace(run.history, metric=(0.1,) * len(run.history))))
+    winner = replace(arm.fastest, runs=tuple(runs))
+    return replace(arm, fastest=winner, best=winner)
+
+
+def test_no_seconds_are_compared_with_those_of_runs_that_never_arrived() -> None:
+    """Where GD never reached the target SGD alone is held against the mini-batch, and no ratio is 0 or infinite."""
+    record = timed(3e-4, 1e-6)
+    reading = said("update_seconds", record)
+    assert reading.count("by those of mini-batch 64") == 2
+    censored = replace(record, arms=(*record.arms[:-1], ends_low(record.arms[-1])))
+    reading = said("update_seconds", censored)
+    assert "Seconds of SGD by those of" in reading
+    assert "Seconds of gradient descent" not in reading
+    assert "∞" not in reading
+
+
+def test_two_runs_do_not_say_which_batch_size_is_quickest_in_an_engine() -> None:
+    """From fewer than three runs of a batch size the reading of the two engines concludes nothing, as those of the costs."""
+    few = replace(comparisons.comparison(seeds=2), plain=comparisons.plain(), made={"device": "cpu"})
+    reading = said("update_seconds", few)
+    assert reading.endswith(EN("reading.few", seeds="3"))
+    assert "Quickest to the target" not in reading
+
+
+def test_the_short_budget_has_an_update_of_every_batch_size() -> None:
+    """An easy target is reached in a fifth of an epoch, in which GD makes no update: networks are compared at one epoch then."""
+    record = replace(made(), target=0.5)
+    assert 2 * min(arm.costs["epochs"].median.value for arm in arm_times(record)) < 1
+    assert limits(record)["short"].epochs == 1.0
+    (last,) = [arm for arm in quality(record) if arm.batch_size == comparisons.ROWS]
+    assert last.within["short"].metric.value > 0.1
+    assert "equal epochs (1):" in said("quality", record).lower()
+    assert limits(made())["short"].epochs > 2
+
+
+def test_what_tuning_brings_is_said_of_the_trials_that_there_were() -> None:
+    """Nine tenths of it are a share of what so many trials brought, not of what tuning could bring."""
+    assert said("tuning", made()).startswith("Nine tenths of what 11 trials bring are there after ")
+
+
+def test_one_learning_rate_is_no_range() -> None:
+    """A single rate that works is named alone; a tuned rate that is the same at both ends is not "multiplied by 1"."""
+    record = made()
+
+    def tuned(arm: ArmRecord, rate: float) -> ArmRecord:
+        assert arm.fastest is not None
+        only = tuple(trial for trial in arm.trials if trial.params["learning_rate"] == rate)
+        return replace(arm, trials=only, fastest=replace(arm.fastest, params={"learning_rate": rate}))
+
+    rate = 2.0**-4
+    reading = said("rates", replace(record, arms=tuple(tuned(arm, rate) for arm in record.arms[1:3])))
+    assert "(0.062 alone)" in reading
+    assert "The tuned learning rate is the same with a batch 8 times as large." in reading
+
+
+def test_a_loss_that_is_lowest_at_the_end_is_told_once() -> None:
+    """The lowest and the last validation loss are one number then, and an epoch has no plural fault."""
+    reading = said("loss_curves", made())
+    assert re.search(r"gradient descent \(GD\): lowest at the end, epoch 40 \([\d.]+\)\.", reading)
+    assert "epochs" not in reading

@@ -1,5 +1,6 @@
 """A comparison's opening: who is ahead by the intervals and nobody else, the table, the picture in each way, the bowl by its formula."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -357,3 +358,11 @@ def test_nothing_of_the_opening_is_lost_in_prose() -> None:
     seen = prose(render(ranked_table(made(seeds=10, measured=6), EN)[0]))
     assert "▲ ahead of both" in seen
     assert "▼ behind" in seen
+
+
+def test_korean_intervals_break_behind_their_sign() -> None:
+    """On a narrow page an interval that is written without spaces may break behind ~, and not within a number."""
+    table = render(ranked_table(made(seeds=10, measured=6), Texts("ko"))[0])
+    intervals = re.findall(r"<small>([^<]*~.*?)</small>", table)
+    assert len(intervals) > 5
+    assert all("~<wbr>" in interval for interval in intervals)

@@ -271,7 +271,7 @@ def test_checks_and_protocol_have_the_record_s_numbers(full: str) -> None:
         ("training", {"epochs": None, "examples": 9000}, "9,000 examples a run"),
         ("training", {"epochs": None}, "20 epochs a run"),
         ("training", {"patience": 7}, "no better metric in 7 evaluations"),
-        ("compare", {"seconds": 2.5}, "2.5 seconds of training a run"),
+        ("compare", {"seconds": 2.5}, "2.5 s of training a run"),
         ("compare", {"train_until": "target"}, "Runs stop at the target."),
     ],
 )
@@ -361,7 +361,7 @@ CAUTIONS: dict[str, tuple[Callable[[], Record], dict[str, str]]] = {
     "no_one": (lambda: only(8, 64, ROWS), {}),
     "few_seeds": (
         lambda: first_arm(lambda arm: fresh(arm, lambda run: replace(run, state=after_five(run)))),
-        {"seeds": "5", "enough": "6"},
+        {"seeds": "5 fresh seeds", "enough": "6"},
     ),
     "no_winner": (lambda: first_arm(lambda arm: replace(arm, fastest=None)), {"names": "SGD"}),
     "censored": (lambda: first_arm(lambda arm: fresh(arm, never, place=4)), {"names": "SGD"}),
@@ -371,7 +371,7 @@ CAUTIONS: dict[str, tuple[Callable[[], Record], dict[str, str]]] = {
     ),
     "coarse": (
         lambda: first_arm(lambda arm: fine(arm, 0.07)),
-        {"names": "SGD", "share": "7\u00a0%", "wanted": "2\u00a0%"},
+        {"names": "SGD (within 7\u00a0%)", "wanted": "2\u00a0%"},
     ),
     "cut": (lambda: replace(clean(), settings=with_setting(clean(), "compare", train_until="target")), {}),
     "few_measured": (lambda: first_arm(unmeasured), {"runs": "2", "enough": "6"}),
@@ -442,11 +442,55 @@ def test_a_record_while_tuning() -> None:
     assert "The target" not in seen
     assert 'id="glance"' not in html
     assert {row[-1] for row in cells(html, "runs")} == {"5"}
-    assert seen.count("There are no runs on fresh seeds of SGD (batch size 1), a mini-batch, the full batch (GD).") == 2
-    assert seen.count("There are no runs on fresh seeds of a mini-batch, the full batch (GD).") == 1
-    assert seen.count("Measured update by update beyond the target: 0 runs of SGD, 0 of GD;") == 2
+    assert (
+        seen.count("There are no runs on fresh seeds of SGD (batch size 1), a mini-batch and the full batch (GD).") == 2
+    )
+    assert seen.count("There are no runs on fresh seeds of a mini-batch and the full batch (GD).") == 1
+    assert seen.count("Runs measured update by update beyond the target: SGD 0, GD 0;") == 2
     assert seen.count(sentences("en")["verdict.untested"]) == 2
     assert "not supported" not in seen
+
+
+def test_only_plain_gradient_steps_on_one_row_are_called_sgd() -> None:
+    """A caution on two optimizers names Adam's batch sizes by their numbers: Adam on one row is no SGD."""
+    record = comparison((1, 8, ROWS), ("sgd", "adam"), seeds=5)
+    arms = tuple(fine(arm, 0.07) for arm in record.arms)
+    (said,) = [line for line in warnings(replace(record, arms=arms), EN) if "within the first updates" in line]
+    assert "sgd: SGD (within 7\u00a0%)" in said
+    assert "adam: batch size 1 (within 7\u00a0%)" in said
+    assert "adam: SGD" not in said
+    assert "adam: GD" not in said
+
+
+def test_scores_that_did_not_vary_have_no_interval() -> None:
+    """Where all runs have one test score it stands alone, in the table of three and in that of all batch sizes."""
+    record = comparison((1, 8, ROWS), seeds=5)
+
+    def perfect(run: TrialRecord) -> TrialRecord:
+        return replace(run, scores={**run.scores, "test": {"loss": 0.0, "metric": 1.0}})
+
+    seen = prose(page(replace(record, arms=tuple(fresh(arm, perfect) for arm in record.arms)), EN))
+    assert "100.0 %" in seen
+    assert not re.search(r"100\.0 % (?:\()?100\.0 % to 100\.0 %", seen)
+
+
+def test_a_comparison_in_which_every_trial_failed_is_short() -> None:
+    """It says how they ended and which rates to try, and has no verdicts, no figures and no dead links."""
+    record = tuning()
+    gone: dict[str, Any] = {"state": "complete", "outcome": "diverged", "history": None, "value": 0.0}
+    arms = tuple(replace(arm, trials=tuple(replace(t, **gone) for t in arm.trials)) for arm in record.arms)
+    html = page(replace(record, arms=arms), EN)
+    seen = prose(html)
+    trials = sum(len(arm.trials) for arm in arms)
+    assert f"No trial ended with a usable network All {trials} trials ended as “diverged”." in seen
+    assert "Every learning rate from 0.003906 to " in seen
+    assert "--set learning_rate.low=1e-06 --set learning_rate.high=1e-03" in seen
+    assert 'class="badge' not in html
+    assert "about-" not in html
+    assert "fresh seeds" not in seen.partition("How it was done")[0]
+    one = replace(arms[0].trials[0], outcome="finished")
+    lucky = replace(arms[0], trials=(one, *arms[0].trials[1:]))
+    assert "No trial ended" not in prose(page(replace(record, arms=(lucky, *arms[1:])), EN))
 
 
 def test_escape_tests_alone() -> None:

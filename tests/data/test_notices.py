@@ -97,7 +97,7 @@ def test_dates_written_in_two_ways_are_named(tmp_path: Path) -> None:
     pairs = zip(days("%Y-%m-%d"), days("%d.%m.%Y"), strict=True)
     mixed_ways = [iso if i % 3 else other for i, (iso, other) in enumerate(pairs)]
     data = load_file(table(tmp_path, sold=mixed_ways), "price", split=SplitOptions(test=0))
-    assert told(data, "'sold'", "100% of its cells are dates, written in 2 ways ('", "write them in one")
+    assert told(data, "'sold'", "100 % of its cells are dates, written in 2 ways ('", "write them in one")
     stray = ["k.A." if i % 10 == 0 else day for i, day in enumerate(days("%d.%m.%Y"))]
     path = table(tmp_path, sold=stray)
     assert told(
@@ -114,7 +114,7 @@ def test_the_share_of_numbers_is_that_of_the_cells(tmp_path: Path) -> None:
     """The share that is told is the number of numbers by that of the cells that are there, in the rows that may be looked at."""
     cells = mixed(0.25, ("none",), PRICE[::-1])
     data = load_file(table(tmp_path, dose=cells), "price", split=SplitOptions(test=0, folds=5))
-    assert told(data, f"{sum(cell != 'none' for cell in cells) / ROWS:.0%} of its cells are numbers")
+    assert told(data, f"{100 * sum(cell != 'none' for cell in cells) / ROWS:.0f} % of its cells are numbers")
 
 
 def test_a_few_mistakes_name_all_that_is_no_number(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hpsearch.reporting import page
+from hpsearch.reporting.figures import FIGURES
 from hpsearch.reporting.tables import frames
 from hpsearch.storage import StudyRecord, TrialRecord
 from tests.support.prose import prose
@@ -47,6 +48,26 @@ def test_the_page_is_short_and_has_no_empty_section() -> None:
     assert "9 trials diverged, the first at update 2, the last at update 10." in seen
     for wrong in ("trained again on fresh seeds", "There is nothing to draw", "to be trained again"):
         assert wrong not in seen
+
+
+def test_trials_that_an_evaluation_saw_diverge_are_counted_too() -> None:
+    """Of such trials only the evaluation is known: they are drawn there, and the sentence says "by" that update."""
+    record = lost("diverged", 3, detail=lambda number: f"diverged by update {number + 1} (validation loss = nan)")
+    exact = replace(record.trials[2], detail="fold 1 of 5: diverged at update 9 (loss = inf)")
+    record = replace(record, trials=(*record.trials[:2], exact))
+    assert "3 trials diverged, the first by update 1, the last by update 9." in prose(made(record))
+    same = replace(
+        record, trials=tuple(replace(t, detail="diverged by update 4 (validation loss = inf)") for t in record.trials)
+    )
+    assert "3 trials had diverged by update 4." in prose(made(same))
+    figure = FIGURES["failures"].draw(frames(record), record)
+    assert figure is not None
+    assert list(figure.data[0].y) == [1.0, 2.0, 9.0]
+
+
+def test_one_trial_is_not_many() -> None:
+    """A study of one trial that failed says that it was the only one."""
+    assert "The only trial ended as “diverged”." in prose(made(lost("diverged", 1)))
 
 
 def test_a_range_to_try_lies_below_every_rate_that_diverged() -> None:

@@ -305,7 +305,14 @@ def test_logarithmic_ticks_are_round_and_few() -> None:
     assert log_ticks(16, 256) == pytest.approx([20, 50, 100, 200])
     assert log_ticks(1e-6, 1e-2) == pytest.approx([1e-6, 1e-5, 1e-4, 1e-3, 1e-2])
     assert len(log_ticks(1e-12, 1e12)) <= 6
-    assert [tick_text(t) for t in (1e-6, 0.001, 20.0, 3000.0)] == ["10⁻⁶", "0.001", "20", "3,000"]
+    assert [tick_text(t) for t in (1e-6, 0.001, 20.0, 3000.0, 2e8, 1e12)] == [
+        "10⁻⁶",
+        "0.001",
+        "20",
+        "3,000",
+        "200M",
+        "10¹²",
+    ]
 
 
 def test_readings_carry_the_numbers() -> None:

@@ -3,6 +3,7 @@
 import ast
 import io
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -208,11 +209,11 @@ def test_a_sentence_with_values_is_translated_with_them() -> None:
 
 def test_a_sentence_of_parts_is_translated_part_by_part() -> None:
     """Parts that are joined are Korean each, whatever their number; numbers and shares are told from other text before the same words."""
-    note = "102 distinct texts in 120 rows; 81% of its cells are numbers, the others 'k.A.': if these mean a missing cell, "
+    note = "102 distinct texts in 120 rows; 81 % of its cells are numbers, the others 'k.A.': if these mean a missing cell, "
     note += "missing_values = ['k.A.'] reads them so (--missing-value 'k.A.'), and the column is a number"
     said = KOREAN.word(f"Column 'dose' is not used (text): {note}.")
     assert said.startswith(
-        "'dose' 열은 쓰지 않는다(텍스트): 120행에 서로 다른 텍스트 102개가 있다; 칸의 81%가 수이고 나머지는 'k.A.'."
+        "'dose' 열은 쓰지 않는다(텍스트): 120행에 서로 다른 텍스트 102개가 있다; 칸의 81 %가 수이고 나머지는 'k.A.'."
     )
     assert is_korean(f"Column 'dose' is not used (text): {note}.")
     said = "kinds: number ('a', 'b'), category ('c'), date ('d' and 2 more) (otherwise: --set data.columns.a=category)"
@@ -263,7 +264,7 @@ def test_the_live_line_is_korean() -> None:
     screen, _ = printed_by(80)
     counts = {"pruned": 4, "diverged": 2, "out_of_memory": 1, "repeated": 3}
     line = screen.line(SearchStatus(9, 12, 0.5, 1, seconds=1.0, trained=9, left=65.0, **counts))
-    expected = "시행 12개 중 9개, 최고 정확도 50.0 % (#1), 초당 9.0개, 모두 1 min 5 s 남음"
+    expected = "시행 12개 중 9개, 가장 좋은 정확도 50.0 % (#1), 초당 9.0개, 모두 1 min 5 s 남음"
     assert line == f"{expected}, 가지치기 4, 발산 2, 메모리 부족 1, 되풀이 3"
     out = io.StringIO()
     screen.console = Console(file=out, soft_wrap=True, width=80)
@@ -277,3 +278,21 @@ def test_the_language_is_that_of_the_locale() -> None:
     assert usual_language({"LANG": "ko_KR.UTF-8", "LC_ALL": "C.UTF-8"}) == "en"
     assert usual_language({"LANG": "C", "LC_MESSAGES": "ko"}) == "ko"
     assert usual_language({"LANG": "de_DE.UTF-8"}) == usual_language({}) == "en"
+
+
+def test_questions_of_the_studies_that_come_along_are_korean() -> None:
+    """The question of every study in `studies/` has Korean, which the page shows; an author's own stays as it is."""
+    files = [*Path(__file__).parents[2].joinpath("studies").glob("*.toml")]
+    assert len(files) > 5
+    for file in files:
+        question = tomllib.loads(file.read_text(encoding="utf-8"))["study"]["question"]
+        assert KOREAN.word(question) != question
+    record = study(5)
+    asked = {
+        **record.settings,
+        "study": {**record.settings["study"], "question": "Which dense network predicts the class best?"},
+    }
+    assert "클래스를 가장 잘 예측하는 밀집 신경망은 무엇인가?" in page(
+        replace(record, settings=asked), frames(record), KOREAN
+    )
+    assert "How small a dense network reads" in page(record, frames(record), KOREAN)

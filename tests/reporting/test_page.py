@@ -73,7 +73,7 @@ def test_the_page_answers_in_order(full: str) -> None:
             replace(
                 study(0), trials=tuple(replace(t, outcome="diverged", state="complete", value=0.0) for t in trials(9))
             ),
-            "9 trials, each of which ended as “diverged”. Every learning rate from",
+            "All 9 trials ended as “diverged”. Every learning rate from",
         ),
     ],
 )
@@ -289,8 +289,14 @@ def test_what_weakens_a_confirmation_is_told() -> None:
     assert any("Time ran out after 2 of 5 fresh seeds" in line for line in warnings(short, []))
     none = replace(record, result={**record.result, "fresh": None, "confirmed": []})
     assert any("No run on a fresh seed ended in time" in line for line in warnings(none, []))
-    far = replace(record, result={**record.result, "test": record.result["test"] | {"low": 0.90, "high": 0.95}})
-    assert any("The mean over fresh seeds, 97.3\u00a0%, lies outside" in line for line in warnings(far, []))
+    low = record.result["test"] | {"value": 0.93, "low": 0.90, "high": 0.95}
+    outside = "The mean over fresh seeds, 97.3\u00a0%, lies outside"
+    for gap, is_told in (
+        ({"value": 0.043, "low": 0.02, "high": 0.07}, True),
+        ({"value": 0.043, "low": -0.01, "high": 0.09}, False),
+    ):
+        far = replace(record, result={**record.result, "test": low, "gaps": {**record.result["gaps"], "test": gap}})
+        assert any(outside in line for line in warnings(far, [])) is is_told
 
 
 def test_without_test_rows_nothing_unbiased_is_known() -> None:

@@ -244,6 +244,22 @@ def test_of_many_classes_the_most_frequent_confusions_are_told() -> None:
     assert "of '7' are taken for '3'" in FIGURES["pairs"].reading(frames(record), record)
 
 
+@pytest.mark.parametrize("rows", [4, 7, 18, 25])
+def test_half_and_nine_tenths_of_the_rows_are_at_least_so_many(rows: int) -> None:
+    """As many test rows as the sentence says, or more, lie within its distances, and with the next smaller error fewer would."""
+    generator = np.random.default_rng(rows)
+    data = from_arrays(
+        generator.normal(size=(10 * rows, 1)),
+        generator.normal(size=10 * rows),
+        split=SplitOptions(test=rows),
+        task=TaskOptions(task="regression"),
+    )
+    errors = predicted(data, [torch.zeros(len(data.test), 1)], ALONE)["predicted"]["errors"]
+    off = np.abs(known(data, data.test) - data.target_mean.item())
+    for part, within in ((0.5, errors["half"]), (0.9, errors["most"])):
+        assert np.sum(off <= within * (1 + 1e-9)) >= part * rows > np.sum(off < within * (1 - 1e-9))
+
+
 def test_of_many_rows_a_stated_sample_is_kept() -> None:
     """Of 10,000 rows 2,000 different ones, the same ones each time; the sentence counts all and a note tells the sample."""
     chosen = sample(10_000)

@@ -9,7 +9,7 @@ import pytest
 
 from hpsearch.files import inert
 from hpsearch.locales import ENGLISH
-from hpsearch.reporting.formatting import MetricFormat, domain, duration, number, visible
+from hpsearch.reporting.formatting import MetricFormat, domain, duration, number, share, visible
 from hpsearch.reporting.importance import ENOUGH, importances
 from hpsearch.reporting.ranking import ranked
 from hpsearch.reporting.tables import TABLES, frames
@@ -218,6 +218,12 @@ def test_numbers_are_written_for_readers() -> None:
         "no trials",
         "2\u00a0h 1\u00a0min",
     )
+    assert [duration(seconds).replace("\u00a0", " ") for seconds in (0.0, 4.5e-6, 0.00049, 0.062, 0.1, 4.2)] == [
+        "0 s", "4.5 µs", "0.49 ms", "62 ms", "0.1 s", "4.2 s",
+    ]  # fmt: skip
+    shares = [share(part).replace("\u00a0", " ") for part in (0, 0.004, 0.254, 0.998, 0.99996, 1)]
+    assert shares == ["0 %", "0.4 %", "25 %", "99.8 %", "99.996 %", "100 %"]
+    assert [number(x) for x in (10**20, -3 * 10**15, 1.09e20)] == ["1×10²⁰", "−3×10¹⁵", "1.09×10²⁰"]
     assert domain({"low": 1, "high": 64, "log": True}) == "1 to 64, log scale"
     assert visible("a\x1b[2J\u202eb\n") == "a\\x1b[2J\\u202eb\\n"
 

@@ -114,17 +114,25 @@ def reference(record: ComparisonRecord, optimizer: str, sizes: Sequence[int]) ->
 def limits(record: ComparisonRecord) -> dict[str, Limit]:
     """Return the budgets that all arms have: twice the epochs of the arm that reached the target in the fewest, all epochs, all updates.
 
-    All means as many as the arm with the least of them had. There is no short one where no median run reached the target.
+    All means as many as the arm with the least of them had. The short one is no shorter than what each arm's first evaluation took:
+    gradient descent makes no update in half an epoch. There is none where no median run reached the target.
     """
     lasts = [(arm, max(one.update[-1] for one in histories(runs))) for arm, runs in _runs_of_arms(record)]
     if not lasts:
         return {}
     epochs = min(last * arm.batch_size / record.rows for arm, last in lasts)
     budgets = {"full": Limit(epochs=epochs), "updates": Limit(updates=min(last for _, last in lasts))}
-    short = 2 * min((arm.costs["epochs"].median.value for arm in times(record)), default=inf)
+    first = max(_first_epochs(record, arm, runs) for arm, runs in _runs_of_arms(record))
+    short = max(first, 2 * min((arm.costs["epochs"].median.value for arm in times(record)), default=inf))
     if short < epochs:
         return {"short": Limit(epochs=short), **budgets}
     return budgets
+
+
+def _first_epochs(record: ComparisonRecord, arm: ArmRecord, runs: Sequence[TrialRecord]) -> float:
+    """Return after how many epochs all of an arm's runs that were evaluated had been."""
+    firsts = [history.update[0] for history in histories(runs) if len(history)]
+    return max(firsts, default=0) * arm.batch_size / record.rows
 
 
 # ---- the metric within a budget

@@ -131,8 +131,10 @@ def bounds_text(value: Estimate, texts: Texts) -> str:
 
 
 def percent(value: float) -> str:
-    """Return a share as a percentage of two digits."""
-    if abs(value) >= 0.995:
+    """Return a share as a percentage of two digits, of three where two would say 100 % of less than all."""
+    if 0.995 <= abs(value) < 1:
+        digits = f"{100 * value:.3g}"
+    elif abs(value) >= 1:
         digits = f"{100 * value:.0f}"
     else:
         digits = f"{100 * value:.2g}"
@@ -163,11 +165,7 @@ def interval_text(estimate: Estimate, texts: Texts) -> str:
 def _duration(value: float) -> str:
     if not isfinite(value) or value == 0:
         return number(value)
-    if value >= 0.1:
-        return duration(value)
-    if value >= 1e-4:
-        return f"{significant(1e3 * value, 2)}\u00a0ms"
-    return f"{significant(1e6 * value, 2)}\u00a0µs"
+    return duration(value)
 
 
 def spread_text(value: Spread | None, texts: Texts) -> str:

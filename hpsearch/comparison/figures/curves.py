@@ -282,6 +282,8 @@ def _loss_sentence(one: Curve, record: ComparisonRecord, texts: Texts) -> str:
     epochs = one.epochs[one.median.index(lowest)]
     if not isfinite(lowest):
         key = "diverged"
+    elif last == lowest:
+        key = "ends_lowest"
     else:
         key = "rises" if last > RISEN * lowest else "falls"
     values = {"lowest": number(float(lowest)), "epochs": significant(epochs), "last": number(float(last))}

@@ -11,7 +11,7 @@ from hpsearch.comparison.figures.appearance import brief
 from hpsearch.comparison.figures.figure import Mark, Rows, interval_bars, mark_trace, plain_trace, plot
 from hpsearch.comparison.figures.tiles import cell_rows, method_name
 from hpsearch.locales import Texts
-from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
+from hpsearch.reporting.figures.style import LIGHT, axis, log_axis, share_ticks
 from hpsearch.storage import ComparisonRecord
 
 SERIES = ("finished", "running", "out of memory", "stopped early", "ink")  # learning rates
@@ -174,7 +174,7 @@ def draw_dead(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         traces.append(trace.update(marker={"color": LIGHT[color], "symbol": symbol, "size": 11}))
     names = [f"{_group_name(group, texts, 'short_')}  " for group in groups]
     ticks = {"tickvals": list(range(len(groups))), "ticktext": names, "showgrid": False}
-    shares = {"tickformat": ".0%", "range": [-0.05, 1.05], "tickvals": [0, 0.5, 1], "tickangle": 0}
+    shares = {"range": [-0.05, 1.05], "tickangle": 0, **share_ticks(0.0, 1.0, most=3)}
     horizontal = axis(texts("figure.escape_dead.x"), **shares)
     vertical = axis("", tickfont={"color": LIGHT["ink"]}, **ticks)
     height = 110 + 34 * len(groups)

@@ -18,7 +18,7 @@ from hpsearch.comparison.figures.figure import (
 )
 from hpsearch.comparison.figures.tiles import contrast_rows, method_name
 from hpsearch.locales import Texts
-from hpsearch.reporting.figures.style import LIGHT, axis
+from hpsearch.reporting.figures.style import LIGHT, axis, share_ticks
 from hpsearch.reporting.formatting import share
 from hpsearch.storage import ComparisonRecord
 
@@ -38,7 +38,7 @@ def draw(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
         own = [_line(method, course.cells[method], texts) for method in STYLES if method in course.cells]
         marks = [cell.updates for cell in course.cells["sgd"]]
         title = _title(course, texts, "panel_title")
-        vertical = axis("", tickformat=".0%", range=[-0.04, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
+        vertical = axis("", range=[-0.04, 1.04], **share_ticks(0.0, 1.0, most=4))
         if not panels:
             vertical |= {"title": {"text": texts("figure.escape_updates.y")}}
         panels.append(Panel(own, marks_axis(marks, title), vertical))

@@ -147,8 +147,11 @@ def read_noise_scale(record: ComparisonRecord, texts: Texts) -> str:
     curve = curves[len(curves) // 2] if len(curves) > 2 else curves[-1]
     finite = [point.scale.value for point in curve.points if isfinite(point.scale.value)]
     last = finite[-1] if finite else inf
-    parts = [_rise(curve, last, record, texts)]
     at_target = curve.moments.get("target")
+    reached = last
+    if at_target and isfinite(at_target.value) and isfinite(last):  # runs that stopped there share no update with it
+        reached = max(last, at_target.value)
+    parts = [_rise(curve, reached, record, texts)]
     if at_target:
         parts.append(texts("figure.noise_scale.target", scale=spread_text(at_target, texts)))
     scale = at_target.value if at_target else last
@@ -171,8 +174,8 @@ def _rise(curve: ScaleCurve, last: float, record: ComparisonRecord, texts: Texts
 
 
 def _two_batch(record: ComparisonRecord, texts: Texts) -> list[str]:
-    """Say what the estimate from two batch sizes is worth, at the last moment that has one."""
-    estimates = two_batch(record, measured_optimizer(record))
+    """Say what the estimate from two batch sizes is worth, at the last moment that has one and an exact value."""
+    estimates = [one for one in two_batch(record, measured_optimizer(record)) if isfinite(one.estimate + one.exact)]
     if not estimates:
         return []
     last = estimates[-1]
@@ -260,7 +263,7 @@ def read_sharpness(record: ComparisonRecord, texts: Texts) -> str:
     for key, group in (("near", near), ("below", below)):
         if group:
             ratios = "; ".join(_ratio(record, texts, curve) for curve in group)
-            parts.append(texts(f"figure.sharpness.{key}", regimes=ratios))
+            parts.append(texts(f"figure.sharpness.{key}", near=f"{NEAR:g}", regimes=ratios))
     return " ".join(parts)
 
 

@@ -160,8 +160,12 @@ def _budget_sentence(record: ComparisonRecord, ends: list[ArmQuality], budget: s
     for arm in ends:
         gap = arm.within[budget].difference
         if gap is not None:
-            name = arm_name(arm, record, texts)
-            parts.append(texts("figure.quality.end", name=name, **gap_texts(record, gap, texts)))
+            values = gap_texts(record, gap, texts)
+            if gap.low == gap.high:
+                said = texts("search.trust.nothing_varied", value=values["value"])
+                parts.append(f"{arm_name(arm, record, texts)} {said}")
+                continue
+            parts.append(texts("figure.quality.end", name=arm_name(arm, record, texts), **values))
     if not parts:
         return ""
     return sentence(texts("figure.quality.budget", budget=_budget_text(budget, limit, texts), ends=", ".join(parts)))

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.times import optimizers
-from hpsearch.comparison.analysis.tuning import ArmRates, RateTrial, rates
+from hpsearch.comparison.analysis.tuning import ArmRates, RateTrial, WorkingRange, rates
 from hpsearch.comparison.figures.appearance import (
     arm_name,
     bounds_text,
@@ -182,8 +182,7 @@ def _widths(first: ArmRates, last: ArmRates, record: ComparisonRecord, texts: Te
         octaves.append(arm.working.octaves)
         values[end] = arm_name(arm, record, texts)
         values[f"{end}_octaves"] = bounds_text(arm.working.octaves, texts)
-        values[f"{end}_low"] = significant(arm.working.lowest, 2)
-        values[f"{end}_high"] = significant(arm.working.highest, 2)
+        values[f"{end}_range"] = _range(arm.working, texts)
         values[f"{end}_row"] = significant(arm.working.highest / arm.batch_size, 2)
     key = "alike"
     if octaves[0].high < octaves[1].low:
@@ -191,6 +190,13 @@ def _widths(first: ArmRates, last: ArmRates, record: ComparisonRecord, texts: Te
     elif octaves[1].high < octaves[0].low:
         key = "narrower"
     return texts(f"figure.rates.{key}", **values)
+
+
+def _range(working: WorkingRange, texts: Texts) -> str:
+    low, high = significant(working.lowest, 2), significant(working.highest, 2)
+    if low == high:
+        return texts("range.alone", value=low)
+    return texts("range.between", low=low, high=high)
 
 
 def _tuned(arms: list[ArmRates], texts: Texts) -> str:
@@ -201,7 +207,7 @@ def _tuned(arms: list[ArmRates], texts: Texts) -> str:
     smallest, first = tuned[0]
     largest, last = tuned[-1]
     ratios = {"ratio": significant(last / first, 2), "sizes": significant(largest / smallest)}
-    return texts("figure.rates.moved", **ratios)
+    return texts(f"figure.rates.{'unmoved' if ratios['ratio'] == '1' else 'moved'}", **ratios)
 
 
 def numbers(record: ComparisonRecord) -> Rows:

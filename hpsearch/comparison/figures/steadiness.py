@@ -36,12 +36,13 @@ from hpsearch.comparison.figures.figure import (
     range_bars,
 )
 from hpsearch.locales import Texts
-from hpsearch.reporting.figures.style import LIGHT, axis, log_axis
+from hpsearch.reporting.figures.style import LIGHT, axis, log_axis, share_ticks
 from hpsearch.reporting.formatting import sentence, share
 from hpsearch.storage import ComparisonRecord
 
 UNITS = {"before": "square", "updates": "circle", "epochs": "diamond-open"}
-LINEAR = {"rising": ".0%", "efficiency": ".0%", "jump": ""}  # measures that may be 0, with the format of their ticks
+LINEAR = ("rising", "efficiency", "jump")  # measures that may be 0
+SHARES = ("rising", "efficiency")
 MOMENTS = {"target": "circle", "end": "diamond-open"}
 VARIABILITY_MEASURES = ("rising", "jump", "deviation", "total_variation")
 # by which one batch size is called steadier
@@ -85,7 +86,8 @@ def _measure_panels(
         title = f"<b>{texts(f'figure.{name}.{measure}')}</b>"
         vertical = log_axis(min(heights, default=LEAST[name]) / 1.5, cap, most=5)
         if measure in LINEAR:
-            vertical = axis(tickformat=LINEAR[measure], rangemode="tozero")
+            ticks = share_ticks(0.0, max(spread.high for spread in spreads if spread)) if measure in SHARES else {}
+            vertical = axis(rangemode="tozero", **ticks)
         panels.append(Panel(traces, batch_axis(sizes_of(cases), title, record, texts), vertical))
     return panels
 
@@ -242,10 +244,11 @@ def draw_path(record: ComparisonRecord, texts: Texts) -> go.Figure | None:
 
 
 def read_path(record: ComparisonRecord, texts: Texts) -> str:
-    """Compare how direct the paths of the smallest and the largest batch size to the target were, and how far they led."""
+    """Compare how direct the paths of the smallest and the largest batch size were, to the target else to the end, and how far they led."""
     found = paths(record, measured_optimizer(record))
-    own = [path for path in found if path.moment == "target"] or found
-    if len(sizes_of(own)) < 2:
+    both = ([path for path in found if path.moment == moment] for moment in MOMENTS)
+    own = next((of_moment for of_moment in both if len(sizes_of(of_moment)) > 1), None)
+    if own is None:
         return texts("figure.path.thin")
     small = own[0]
     large = own[-1]

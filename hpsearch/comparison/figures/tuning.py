@@ -29,7 +29,7 @@ from hpsearch.comparison.figures.figure import (
     plain_trace,
 )
 from hpsearch.locales import Texts
-from hpsearch.reporting.figures.style import LIGHT, axis, value_axis
+from hpsearch.reporting.figures.style import LIGHT, axis, share_ticks, value_axis
 from hpsearch.reporting.formatting import MetricFormat, number, share
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
@@ -134,7 +134,7 @@ def _share_panel(record: ComparisonRecord, arms: list[ArmTuning], title: str, te
     marker = {"color": colors_of(marks), "size": 10}
     dots = mark_trace(marks, showlegend=False, marker=marker, error_y=interval_bars(shares, LIGHT["ink"]))
     horizontal = batch_axis(sizes_of(arms), f"{texts('figure.tuning.x_share')}{title}", record, texts)
-    return Panel([dots], horizontal, axis(range=[-0.03, 1.03], tickformat=".0%"))
+    return Panel([dots], horizontal, axis(range=[-0.03, 1.03], **share_ticks(0.0, 1.0)))
 
 
 def _reaching(arms: list[ArmTuning]) -> list[tuple[ArmTuning, Estimate]]:
@@ -163,7 +163,9 @@ def _sentences(record: ComparisonRecord, arms: list[ArmTuning], texts: Texts) ->
     counts = [needed_trials(arm) for arm in arms]
     few = number(min(counts))
     many = number(max(counts))
-    parts = [texts(f"figure.tuning.{'trials' if few != many else 'trials_alike'}", few=few, many=many)]
+    most = number(max(arm.trials for arm in arms))
+    key = "trials" if few != many else "trials_alike"
+    parts = [texts(f"figure.tuning.{key}", all=most, few=few, many=many)]
     known = _reaching(arms)
     if known:
         parts.append(_share_sentence(record, known, texts))

@@ -5,13 +5,13 @@ a statement about that engine.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from math import isfinite
+from math import inf, isfinite
 
 import plotly.graph_objects as go
 
 from hpsearch.comparison.analysis.contrasts import cost_ratio
 from hpsearch.comparison.analysis.least_costs import least_costly
-from hpsearch.comparison.analysis.times import PLAIN, ArmTimes, optimizers, regimes, times
+from hpsearch.comparison.analysis.times import ENOUGH, PLAIN, ArmTimes, optimizers, regimes, times
 from hpsearch.comparison.figures.appearance import (
     LONGEST_ENGINE,
     arm_name,
@@ -38,6 +38,7 @@ from hpsearch.comparison.figures.figure import (
 )
 from hpsearch.locales import Texts
 from hpsearch.reporting.figures.style import LIGHT, label, log_axis
+from hpsearch.reporting.formatting import number
 from hpsearch.statistics import Estimate
 from hpsearch.storage import ComparisonRecord
 
@@ -155,6 +156,8 @@ def _sentences(record: ComparisonRecord, arms: list[ArmTimes], texts: Texts) -> 
     quickest = {unit: least_costly(record, plain, unit) for unit in ENGINES}
     if not all(quickest.values()):
         return " ".join([*parts, texts("reading.unreached", target=target_text(record, texts))])
+    if min(arm.runs for arm in plain) < ENOUGH:
+        return " ".join([*parts, texts("reading.few", seeds=number(ENOUGH))])
     names = {unit: ", ".join(arm_name(arm, record, texts) for arm in found) for unit, found in quickest.items()}
     common = sizes_of(quickest["seconds"]) & sizes_of(quickest[PLAIN])
     engines = {"engine": _engine(record, "seconds", texts), "plain_engine": _engine(record, PLAIN, texts)}
@@ -183,8 +186,11 @@ def _against_mini_batch(
 
 
 def _ratio(record: ComparisonRecord, arm: ArmTimes, other: ArmTimes, unit: str, texts: Texts) -> str:
+    """Return the ratio of two arms' seconds, "" where the median run of one of them never reached the target."""
     ratio = cost_ratio(record, arm, other, unit)
-    return interval_text(ratio, texts) if ratio else ""
+    if ratio is None or not 0 < ratio.value < inf:
+        return ""
+    return interval_text(ratio, texts)
 
 
 def _updates(record: ComparisonRecord, arms: list[ArmTimes], unit: str, texts: Texts) -> str:

@@ -33,6 +33,7 @@ from hpsearch.comparison.plotting import comparison_figures
 from hpsearch.files import inert, make_folder, write_file
 from hpsearch.locales import Texts
 from hpsearch.reporting import pieces
+from hpsearch.reporting.failures import what_happened
 from hpsearch.reporting.formatting import MetricFormat, number, sentence, visible
 from hpsearch.reporting.rendering import document, figure_json, reading_record
 from hpsearch.reporting.study_page import PREVIEW, remarks_of, script_texts, title_of_numbers
@@ -88,31 +89,52 @@ def write_comparison(record: ComparisonRecord, folder: Path, language: str = "en
 
 
 def page(record: ComparisonRecord, texts: Texts) -> str:
-    """Return the report as one HTML document: the answer in a figure, a table and verdicts, then chapters with the evidence."""
-    figures = {name: _figure(row, record, texts) for name, row in comparison_figures(record).items()}
-    drawn = {name for name, figure in figures.items() if figure.plot is not None}
-    chapters = [*_chapters(figures, texts), _done(record, texts)]
+    """Return the report as one HTML document: the answer in a figure, a table and verdicts, then chapters with the evidence.
+
+    Where no trial gave a usable network it says so, and what to try.
+    """
     settings = record.settings.get("study", {})
-    claims = _claims(record, drawn, texts)
-    content: list[object] = [*_opening(figures.get(OPENING.name), record, texts)]
-    content.append(pieces.Verdicts(texts("page.verdicts"), texts("page.verdicts_said"), claims))
-    cautions = warnings(record, texts)
-    if cautions:
-        content.append(pieces.Warnings(texts("page.note"), cautions, compact=True))
-    content.append(pieces.Contents([pieces.Link(chapter.title, f"#{chapter.anchor}") for chapter in chapters]))
-    content += [*chapters, pieces.Footer(texts("page.footer", date=record.as_of))]
+    lost = _lost(record, texts)
+    content = lost or _evidence(record, texts)
+    content += [_done(record, texts), pieces.Footer(texts("page.footer", date=record.as_of))]
     return document(
         pieces.Page(
             window=texts("page.window", name=visible(record.name, 100)),
             language=texts.language,
             kind=texts("page.kind", date=record.as_of),
             heading=visible(settings.get("name") or record.name, 200),
-            question=visible(settings.get("question") or "", 400),
-            introduction=list(introduction(record, texts)),
+            question=visible(texts.word(str(settings.get("question") or "")), 400),
+            introduction=[] if lost else list(introduction(record, texts)),
             pieces=content,
             script_texts=script_texts(texts),
         )
     )
+
+
+def _lost(record: ComparisonRecord, texts: Texts) -> list[object]:
+    """Return how the trials ended where all did and none gave a usable network, [] elsewhere."""
+    trials = [trial for arm in record.arms for trial in arm.trials]
+    all_failed = trials and all(trial.state == "complete" and trial.failed for trial in trials)
+    if not all_failed or record.minima or any(arm.fastest or arm.best for arm in record.arms):
+        return []
+    lines = [pieces.Paragraph(line, "best") for line in what_happened(trials, texts)]
+    return [pieces.Result(texts("search.result.lost"), lines)]
+
+
+def _evidence(record: ComparisonRecord, texts: Texts) -> list[object]:
+    """Return the answer, the verdicts, what to beware of, and the chapters."""
+    figures = {name: _figure(row, record, texts) for name, row in comparison_figures(record).items()}
+    drawn = {name for name, figure in figures.items() if figure.plot is not None}
+    content: list[object] = [*_opening(figures.get(OPENING.name), record, texts)]
+    claims = _claims(record, drawn, texts)
+    content.append(pieces.Verdicts(texts("page.verdicts"), texts("page.verdicts_said"), claims))
+    cautions = warnings(record, texts)
+    if cautions:
+        content.append(pieces.Warnings(texts("page.note"), cautions, compact=True))
+    chapters = _chapters(figures, texts)
+    links = [pieces.Link(chapter.title, f"#{chapter.anchor}") for chapter in chapters]
+    links.append(pieces.Link(texts("chapter.done"), "#done"))
+    return [*content, pieces.Contents(links), *chapters]
 
 
 def _opening(figure: pieces.FigureSection | None, record: ComparisonRecord, texts: Texts) -> list[object]:
@@ -208,7 +230,7 @@ def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> st
     if isinstance(value, str):
         return visible(value, 100)
     if isinstance(value, tuple):
-        return ", ".join(_named(item, record, texts) for item in value)
+        return texts.listing(_named(item, record, texts) for item in value)
     if name == "margin" and isinstance(value, float):
         return MetricFormat.of(record, texts).gap(value, 0.0)
     if isinstance(value, Estimate) and name in GAPS:
@@ -221,6 +243,8 @@ def _text(name: str, value: Value, record: ComparisonRecord, texts: Texts) -> st
     ends = {"value": write(value.value), "low": write(value.low), "high": write(value.high)}
     if isinstance(value, Estimate) and name in RATIOS:
         return _ratio(value, ends, texts)
+    if isinstance(value, Spread) and ends["low"] == ends["high"]:
+        return ends["value"]
     unbounded = name == "critical" and not 0 < value.value < inf
     if isinstance(value, Estimate) and (name in RANGES or unbounded):
         return bounds_text(value, texts)

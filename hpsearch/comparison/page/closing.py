@@ -124,8 +124,9 @@ def protocol(record: ComparisonRecord, texts: Texts) -> Section:
     if record.arms:
         rows |= _compared(record, texts)
     if record.arms and record.made:
-        slots = number(record.made["places"])
-        rows["device"] = texts("protocol.device_said", device=record.made["device"], places=slots)
+        slots = record.made["places"]
+        key = "device_one" if slots == 1 else "device_said"
+        rows["device"] = texts(f"protocol.{key}", device=record.made["device"], places=number(slots))
         rows["engine"] = sentence(engine_text(record, texts))
         rows["versions"] = ", ".join(f"{name} {version}" for name, version in record.made["versions"].items())
     if record.minima:
@@ -173,9 +174,9 @@ def _compared(record: ComparisonRecord, texts: Texts) -> dict[str, str]:
 def _tuning(record: ComparisonRecord, texts: Texts) -> str:
     compare = record.settings["compare"]
     sampler = record.settings["search"]["sampler"]
-    text = texts("protocol.tuning_said", trials=number(compare["trials"]), sampler=sampler)
+    text = texts("protocol.tuning_said", settings=texts.count("setting", compare["trials"]), sampler=sampler)
     if compare.get("refine"):
-        text = f"{text} {texts('protocol.refined_said', seeds=number(compare['refine']))}"
+        text = f"{text} {texts('protocol.refined_said', seeds=texts.count('further_seed', compare['refine']))}"
     if compare.get("tune_until") == "target":
         return f"{text} {texts('protocol.capped')}"
     return text

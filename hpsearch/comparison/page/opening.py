@@ -68,10 +68,10 @@ def budget(record: ComparisonRecord, texts: Texts) -> str:
     """Return what each run may use, in words."""
     seconds = record.settings["compare"].get("seconds")
     if seconds:
-        return texts("unit.seconds", amount=number(seconds))
+        return texts("unit.seconds", time=duration(float(seconds)))
     training = record.settings["training"]
     unit, amount = next(((unit, training[unit]) for unit in BUDGET_UNITS if training.get(unit)), UNSAID)
-    return texts(f"unit.{unit}", amount=number(amount))
+    return texts.count(unit.removesuffix("s"), amount)
 
 
 def all_sizes(record: ComparisonRecord, texts: Texts) -> list[PageTable | Paragraph]:
@@ -123,6 +123,8 @@ def _score(estimate: Estimate | None, metric: MetricFormat, texts: Texts) -> str
     if estimate is None:
         return "–"
     ends = {"low": metric.text(estimate.low), "high": metric.text(estimate.high)}
+    if ends["low"] == ends["high"]:
+        return metric.text(estimate.value)
     return texts("page.interval", value=metric.text(estimate.value), **ends)
 
 
@@ -141,7 +143,9 @@ def warnings(record: ComparisonRecord, texts: Texts) -> list[str]:
 def _names(arms: Iterable[OfArm], record: ComparisonRecord, texts: Texts) -> str:
     names = []
     for arm in arms:
-        name = regime_name(arm.batch_size, record.rows, texts, short=True)
+        name = arm_name(arm, record, texts)  # momentum on one row is no SGD
+        if arm.optimizer == "sgd":
+            name = regime_name(arm.batch_size, record.rows, texts, short=True)
         if len(optimizers(record)) > 1:
             name = f"{optimizer_name(arm.optimizer)}: {name}"
         names.append(name)
@@ -171,7 +175,7 @@ def _replicates(record: ComparisonRecord, texts: Texts) -> Iterator[Pitfall]:
     arms = times(record)
     seeds = min((arm.runs for arm in arms), default=ENOUGH_SEEDS)
     if seeds < ENOUGH_SEEDS:
-        yield "few_seeds", {"seeds": number(seeds), "enough": number(ENOUGH_SEEDS)}
+        yield "few_seeds", {"seeds": texts.count("fresh_seed", seeds), "enough": number(ENOUGH_SEEDS)}
     if record.target is not None:
         no_winner = [arm for arm in record.arms if arm.trials and arm.fastest is None]
         if no_winner:
@@ -184,9 +188,11 @@ def _replicates(record: ComparisonRecord, texts: Texts) -> Iterator[Pitfall]:
         yield "diverged", {"names": _names(diverged, record, texts)}
     coarse = [arm for arm in arms if arm.resolution is not None and arm.resolution > RESOLUTION * 1.001]
     if coarse:
-        worst = max(arm.resolution or 0.0 for arm in coarse)
-        shares = {"share": percent(worst), "wanted": percent(RESOLUTION)}
-        yield "coarse", {"names": _names(coarse, record, texts), **shares}
+        names = []
+        for arm in coarse:
+            share = percent(arm.resolution or 0.0)
+            names.append(texts("reading.within", name=_names([arm], record, texts), share=share))
+        yield "coarse", {"names": ", ".join(names), "wanted": percent(RESOLUTION)}
     if record.settings["compare"].get("train_until") == "target":
         yield "cut", {}
 

@@ -114,8 +114,10 @@ def _line(criterion: str, name: str, value: Value, record: ComparisonRecord, tex
         text = texts(f"standing.{name}", value=text)
     if isinstance(value, Spread) and value.runs == 1:
         return text, ""
-    if value.low == inf:
+    if value.low == inf or write(value.low) == write(value.high):
         return text, ""
+    if criterion == "path":
+        return text, texts("range.between", low=significant(value.low), high=significant(value.high))
     return text, texts("range.between", low=write(value.low), high=write(value.high))
 
 

@@ -12,7 +12,7 @@ from hpsearch.data.columns.column_types import COLUMN_TYPES, MOST_CATEGORIES, Co
 from hpsearch.data.columns.error_messages import FEW_TEXTS, as_missing, misread
 from hpsearch.data.columns.identifiers import names_rows
 from hpsearch.data.columns.table import absent
-from hpsearch.errors import UserError, listed, shown
+from hpsearch.errors import UserError, listed, percent_text, shown
 
 LONG_TEXT = 40  # characters
 MANY_DATES = 6  # categories that may be dates: fewer are names
@@ -160,7 +160,7 @@ def _among_dates(sample: ColumnSample, share: float) -> str:
     if len(by_pattern) > 1:
         firsts = listed([cells[int(rows.argmax())].as_py() for rows in by_pattern.values()])
         return (
-            f"{part:.0%} of its cells are dates, written in {len(by_pattern)} ways ({firsts}): "
+            f"{percent_text(part)} of its cells are dates, written in {len(by_pattern)} ways ({firsts}): "
             "write them in one, and the column is a date"
         )
     if not strays:
@@ -176,6 +176,6 @@ def _perhaps_dates(sample: ColumnSample) -> str:
 def _beside_strays(sample: ColumnSample, part: float, what: str, strays: Sequence[str]) -> str:
     """Return the sentence on a column of which a part are numbers or dates, beside a few other texts."""
     return (
-        f"{part:.0%} of its cells are {what}s, the others {listed(strays)}: if these mean a missing cell, "
+        f"{percent_text(part)} of its cells are {what}s, the others {listed(strays)}: if these mean a missing cell, "
         f"{as_missing(sample.table, sample.name, strays, f'a {what}')}, and the column is a {what}"
     )

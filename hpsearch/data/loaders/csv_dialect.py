@@ -9,7 +9,7 @@ import pyarrow as pa
 from hpsearch.data.columns import number_marks
 from hpsearch.data.columns.dates import rows_by_date_pattern
 from hpsearch.data.loaders.csv_layout import SPACES, splits_by_spaces
-from hpsearch.errors import UserError, shown
+from hpsearch.errors import UserError, percent_text, shown
 
 SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma"}  # of equals the first: a comma may be decimal
 NAMES = {**SEPARATORS, SPACES: "spaces"}
@@ -30,15 +30,15 @@ def find_separator(content: bytes, given: str | None) -> tuple[str, str]:
         return SPACES, f"they separate the same number of cells in the first {len(lines):,} lines"
     if 0 < scores[best] < LEAST_AGREEMENT:
         raise UserError(
-            f"no table: only {scores[best]:.0%} of the first {len(lines):,} lines have the same number of cells, whatever separates them. "
-            "Give a table, or its separator (--separator)."
+            f"no table: only {percent_text(scores[best])} of the first {len(lines):,} lines have the same number of cells, whatever "
+            "separates them. Give a table, or its separator (--separator)."
         )
     if scores[best] == 0:
         raise UserError(
             "only one column: no comma, semicolon, tab or bar separates cells in most lines. "
             "Give the separator (--separator), and a table with a target and at least one other column."
         )
-    return best, f"{scores[best]:.0%} of the first {len(lines):,} lines have the same number of cells with it"
+    return best, f"{percent_text(scores[best])} of the first {len(lines):,} lines have the same number of cells with it"
 
 
 def find_header(first: Sequence[str], given: bool | None, expected: Sequence[str]) -> tuple[bool, str]:

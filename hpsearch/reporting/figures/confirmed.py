@@ -12,7 +12,7 @@ from hpsearch.reporting.figures.points import bold_trial, thinned
 from hpsearch.reporting.figures.style import LIGHT, axis, blank, error_bars, hover, label, rounded, value_axis, within
 from hpsearch.reporting.formatting import MetricFormat
 from hpsearch.reporting.replicates import failed_text
-from hpsearch.reporting.selection import marked, trained_on, usable_trials
+from hpsearch.reporting.selection import ROUNDING, marked, trained_on, usable_trials
 from hpsearch.reporting.tables import Frames
 from hpsearch.reporting.trust import search_and_replicates
 from hpsearch.storage import StudyRecord
@@ -202,8 +202,10 @@ def _luck(record: StudyRecord, metric: MetricFormat, texts: Texts) -> str:
     gap = record.result.get("gaps", {}).get("search")
     if not gap or gap["value"] is None:
         return ""
-    inflated = gap["value"] > 0 and gap["low"] is not None and gap["low"] > 0
-    key = "inflated" if inflated else "no_luck"
+    key = "no_luck"
+    if gap["value"] > ROUNDING:
+        certain = gap["low"] is not None and gap["low"] > 0
+        key = "inflated" if certain else "chance"
     return texts(
         f"search.figure.confirmed.{key}",
         trial=record.result["search"]["trial"],
@@ -218,7 +220,7 @@ def _difference(gap: dict[str, float | None], metric: MetricFormat, other: str, 
     value = gap["value"] or 0.0
     high = gap["high"]
     key = "same"
-    if value:
+    if abs(value) > ROUNDING:
         key = "worse" if value > 0 else "better"
     text = texts(f"search.figure.confirmed.{key}", gap=metric.gap(value, 0), other=other)
     if low == high:

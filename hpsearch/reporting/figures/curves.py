@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
-from math import inf, isfinite
+from math import inf, isclose, isfinite
 from typing import Any
 
 import pandas as pd
@@ -243,7 +243,8 @@ def curves_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) 
     place = gained_most(history.metric, leader.value, close_to(record.trials, metric))
     if place is None:
         gain = metric.gap(leader.value, history.metric[0])
-        sentences.append(texts("search.figure.curves.flat", name=name, gap=gain))
+        key = "never_better" if isclose(leader.value, history.metric[0]) else "flat"
+        sentences.append(texts(f"search.figure.curves.{key}", name=name, gap=gain))
     else:
         at = share(history.evaluation[place] / _budget(frames, record))
         sentences.append(texts("search.figure.curves.gained", name=name, share=at))

@@ -227,7 +227,7 @@ def timeline_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH
     spent = []
     for outcome in ("pruned", "diverged", "failed"):
         lost = sum(seconds[table["outcome"] == outcome].tolist())
-        if lost:
+        if round(100 * lost / busy):
             spent.append(texts(f"search.figure.timeline.spent_{outcome}", share=share(lost / busy)))
     sentences = [text]
     if spent:

@@ -62,7 +62,7 @@ def importance(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) -> g
     """Draw each hyperparameter's share of the importance with its interval."""
     table = frames["importance"]
     known = table[table["importance"].notna()][:IMPORTANCES][::-1]
-    if not len(known):
+    if len(known) < 2:
         return None
     figure = blank(90 + 34 * len(known), bargap=0.45)
     above, below = known["high"] - known["importance"], known["importance"] - known["low"]
@@ -91,23 +91,33 @@ def importance_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLI
     known = table["importance"].notna()
     if not known.any():
         return f"{sentence(why_unknown(table['hyperparameter'].iloc[0], record, texts))}."
-    first, *rest = table[known].to_dict("records")
-    rivals = [identifier(row["hyperparameter"], 40) for row in rest if row["high"] >= first["low"]]
-    if len(rivals) > NAMED + 1:
-        others = texts("search.figure.importance.others", amount=len(rivals) - NAMED)
-        rivals = [*rivals[:NAMED], others]
-    text = texts(
-        f"search.figure.importance.{'rivals' if rivals else 'clear'}",
-        name=identifier(first["hyperparameter"], 40),
-        share=share(first["importance"]),
-        interval=shares(first["low"], first["high"], texts),
-        rivals=texts.listing(rivals),
-    )
+    text = _most_important(table[known].to_dict("records"), texts)
     left_out = table.loc[~known, "hyperparameter"]
     if not len(left_out):
         return text
     names = texts.listing([f"{identifier(name, 40)} ({why_unknown(name, record, texts)})" for name in left_out])
     return f"{text} {texts('search.figure.importance.left_out', names=names)}"
+
+
+def _most_important(rows: Sequence[Mapping[str, Any]], texts: Texts) -> str:
+    """Say which hyperparameter of the rows, the most important one first, sets the best trials apart, as far as that can be told."""
+    first, *rest = rows
+    if not rest:
+        return texts("search.figure.importance.alone", name=identifier(first["hyperparameter"], 40))
+    rivals = [identifier(row["hyperparameter"], 40) for row in rest if row["high"] >= first["low"]]
+    if len(rivals) > NAMED + 1:
+        others = texts("search.figure.importance.others", amount=len(rivals) - NAMED)
+        rivals = [*rivals[:NAMED], others]
+    key = "rivals" if rivals else "clear"
+    if first["low"] <= 0:
+        key = "chance"
+    return texts(
+        f"search.figure.importance.{key}",
+        name=identifier(first["hyperparameter"], 40),
+        share=share(first["importance"]),
+        interval=shares(first["low"], first["high"], texts),
+        rivals=texts.listing(rivals),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from math import log10
+from math import isclose, log10
 from statistics import median
 from typing import Any
 
@@ -122,12 +122,13 @@ def size_reading(frames: Frames, record: StudyRecord, texts: Texts = ENGLISH) ->
         gap = metric.gap(close, 0)
         parameters = f"{leader.parameters:,}"
         return texts("search.figure.size.none", gap=gap, best=leader.number, parameters=parameters)
+    key = "level" if isclose(top, smallest.value or 0.0) else "smaller"
     return texts(
-        "search.figure.size.smaller",
+        f"search.figure.size.{key}",
         trial=smallest.number,
         parameters=f"{smallest.parameters:,}",
-        times=number(_size(leader) / _size(smallest), digits=2),
         best=leader.number,
+        most=f"{leader.parameters:,}",
         gap=metric.gap(top, smallest.value or 0.0),
     )
 

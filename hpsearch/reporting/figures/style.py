@@ -172,8 +172,8 @@ def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def tick_text(value: float) -> str:
-    """Return a tick's text: 0.001, 300, 20,000, 2M, 10⁻⁶."""
-    if value >= MILLION:
+    """Return a tick's text: 0.001, 300, 20,000, 2M, 10⁻⁶, 10¹²."""
+    if MILLION <= value < 1000 * MILLION:
         return f"{value / MILLION:g}M"
     return number(float(f"{value:.3g}")).removeprefix("1×")
 

@@ -1,5 +1,6 @@
 """Tables as files: CSV, the leaderboard as Markdown, and cells as text that is pleasant to read."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ METRIC_COLUMNS = (
     "standard_error",
     "value_low",
     "value_high",
+    "best",
     "best_value",
     "median_value",
 )  # read as the metric is
@@ -113,17 +115,25 @@ def _markdown_cell(text: object) -> str:
     return escaped.replace("[", "\\[").replace("`", "\\`")
 
 
-def cells(table: pd.DataFrame, metric: MetricFormat | None = None) -> list[list[str]]:
-    """Return a table's cells as readable text: rounded numbers, shares and seconds with their unit, "" where empty."""
+def cells(
+    table: pd.DataFrame, metric: MetricFormat | None = None, objectives: Mapping[str, MetricFormat] | None = None
+) -> list[list[str]]:
+    """Return a table's cells as readable text: rounded numbers, shares and seconds with their unit, "" where empty.
+
+    Columns of the metric are written as it is, those named in `objectives` as these are.
+    """
     names = list(table.columns)
+    formats = dict.fromkeys(METRIC_COLUMNS, metric) | dict(objectives or {})
     rows = table.to_numpy(dtype=object)
-    return [[_cell_text(name, value, metric) for name, value in zip(names, row, strict=True)] for row in rows]
+    return [
+        [_cell_text(name, value, formats.get(name)) for name, value in zip(names, row, strict=True)] for row in rows
+    ]
 
 
 def _cell_text(name: str, value: Any, metric: MetricFormat | None) -> str:
     if pd.isna(value):
         return ""
-    if name in METRIC_COLUMNS and metric and isinstance(value, int | float):
+    if metric and isinstance(value, int | float):
         return metric.text(float(value))
     if name in TIME_COLUMNS:
         return duration(float(value))
