@@ -90,6 +90,7 @@ def run_comparison(comparison: OpenComparison, engine: Engine, observer: Observe
             context.writer.flush()
             if status():
                 raise Stopped("stopped; every result so far is saved", status())
+        context.writer.write_contents()
 
 
 def _stages(context: ComparisonContext, arms: list[Arm]) -> Iterator[None]:
@@ -169,3 +170,4 @@ def run_minima(config: MinimaConfig, run_options: RunOptions, observer: Observer
     """
     with open_writer(run_options, Fingerprint(config.study.name, ("minimize",), config.settings(), {})) as writer:
         _test_escapes(writer, config.minima, Forecast(observer, escape_stages(config.minima)))
+        writer.write_contents()

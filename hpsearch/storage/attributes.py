@@ -34,6 +34,7 @@ LATER = (
     "shared_of",
     "textbook",
     "minima",
+    "contents",
 )
 OF_COMPARISONS = ("plain", "shared", "shared_of", "textbook")  # of these, written once the winners are planned
 
@@ -130,6 +131,20 @@ def read_runs(
 def trials_table(checksums: Sequence[Any]) -> dict[str, Any]:
     """Return the table `trials` of a study, given the checksum of each trial from the first to the last that has ended."""
     return {"count": len(checksums), "checksums": _checksum({}, checksums)}
+
+
+def contents_of(storage: BaseStorage, study_id: int) -> dict[str, list[str]]:
+    """Return the tables that a comparison and each of its parts have, by the names of these studies."""
+    comparison = storage.get_study_name_from_id(study_id)
+    studies = {study.study_name: study.user_attrs for study in storage.get_all_studies()}
+    parts = [name for name, own in studies.items() if part_of(own) == comparison]
+    return {name: [key for key in studies[name] if key.startswith(PREFIX)] for name in (comparison, *parts)}
+
+
+def part_of(attributes: Mapping[str, Any]) -> str | None:
+    """Return the name of the comparison that a study is a part of, None where it is none."""
+    settings = attributes.get(f"{PREFIX}settings")
+    return settings.get("part_of") if isinstance(settings, dict) else None
 
 
 def check_tables(attributes: Mapping[str, Any], *, has_trials: bool) -> None:

@@ -23,6 +23,7 @@ from hpsearch.storage.attributes import (
     check_identity,
     check_tables,
     identity,
+    part_of,
     read_table,
     with_checksum,
 )
@@ -143,7 +144,7 @@ def _refuse_another(storage: BaseStorage) -> None:
     """Refuse to begin a study in the folder of another one, as one that was renamed is."""
     for study in storage.get_all_studies():
         settings = study.user_attrs.get(f"{PREFIX}settings")
-        if isinstance(settings, dict) and not settings.get("part_of"):
+        if isinstance(settings, dict) and not part_of(study.user_attrs):
             raise UserError(
                 f"the folder holds study {shown(study.study_name)}, whose report and best network would be overwritten. "
                 "Give that one's folder its name again, or the new study another name (--name)."

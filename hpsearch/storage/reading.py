@@ -12,7 +12,7 @@ from optuna.study import StudyDirection
 
 from hpsearch.data.metrics import OBJECTIVES
 from hpsearch.errors import StorageError, UserError, damaged, masked, shown, suggestion
-from hpsearch.storage.attributes import PREFIX, check_identity, check_tables, read_runs, read_table
+from hpsearch.storage.attributes import PREFIX, check_identity, check_tables, part_of, read_runs, read_table
 from hpsearch.storage.fingerprint import stated
 from hpsearch.storage.foreign import foreign_record
 from hpsearch.storage.lease import PREFIX as LEASE
@@ -215,8 +215,7 @@ def _check_parts(storage: BaseStorage, comparison: str, attributes: Mapping[str,
     """
     studies = {study.study_name: study.user_attrs for study in storage.get_all_studies()}
     for name, own in studies.items():
-        settings = own.get(f"{PREFIX}settings")
-        if isinstance(settings, dict) and settings.get("part_of") == comparison:
+        if part_of(own) == comparison:
             check_identity(storage, storage.get_study_id_from_name(name), own)
     arms = read_table(attributes, "plan").get("arms", {})
     refined = [f"{arm}{REFINED}" for arm, plan in arms.items() if plan.get("rates")]
@@ -225,6 +224,10 @@ def _check_parts(storage: BaseStorage, comparison: str, attributes: Mapping[str,
     for part in (*arms, *refined, *timed, *compared):
         if part not in studies:
             raise damaged(f"{shown(part)} is not in it")
+    for name, keys in read_table(attributes, "contents").items():
+        for key in keys:
+            if key not in studies.get(name, {}):
+                raise damaged(f"{key} of {shown(name)} is not in it")
 
 
 def _is_stage(name: str) -> bool:
@@ -300,8 +303,7 @@ def _find(storage: BaseStorage, url: str, name: str | None) -> int:
 
 def _is_part(attributes: Mapping[str, Any]) -> bool:
     """Whether a study is a part of a comparison."""
-    settings = attributes.get(f"{PREFIX}settings")
-    return isinstance(settings, dict) and bool(settings.get("part_of"))
+    return bool(part_of(attributes))
 
 
 def _direction(storage: BaseStorage, study_id: int) -> str:

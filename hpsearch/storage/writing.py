@@ -17,6 +17,7 @@ from hpsearch.storage.attributes import (
     PREFIX,
     RUN,
     checksum_of,
+    contents_of,
     read_runs,
     read_table,
     trial_facts,
@@ -170,6 +171,15 @@ class StudyWriter:
         """Store a table with the study: the result of a search, the measurements of a comparison."""
         value = with_checksum(table, key)
         self.thread.submit(lambda: self.storage.set_study_user_attr(self.study_id, PREFIX + key, value))
+
+    def write_contents(self) -> None:
+        """Store which tables this comparison, now whole, and each of its parts have, so that one that is lost is noticed."""
+        for writer in (self, *self._parts):
+            writer._write_trials()
+        self.flush()
+        with reading_errors(self.thread.url):
+            contents = self.thread.retry.call(lambda: contents_of(self.storage, self.study_id))
+        self.write_attribute("contents", contents)
 
     def begin(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
         """Write a trial as running."""

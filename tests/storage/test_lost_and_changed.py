@@ -146,12 +146,16 @@ def compared(tmp_path: Path) -> Path:
         for number in range(2):
             runs.begin(number, {"depth": 1}, DEPTH)
             runs.finish(run_of(number), 0.75, {1: 0.5}, seconds=1.0)
+    runs.write_attribute("measured", {"0": {"path": {}}})
     plan = {"fastest": 1, "best": 1, "rates": {"fastest": 0.5, "best": 0.5}, "edges": {}}
     writer.write_attribute("made", {"device": "cpu"})
     writer.write_attribute("plan", {"target": 0.5, "given": True, "arms": {arm: plan}})
     writer.write_attribute("plain", {"winners": [winner], "seconds": {}, "engines": {}})
     writer.write_attribute("shared", {"sgd": {}})
     writer.write_attribute("shared_of", {"winners": [winner]})
+    for key in ("textbook", "minima"):
+        writer.write_attribute(key, {"rows": 3})
+    writer.write_contents()
     writer.close()
     return file
 
@@ -161,6 +165,17 @@ COMPARISON_DAMAGE: dict[str, tuple[list[str], str]] = {
         key: ([f"{attribute_lost(key)[0]} AND study_id = 1"], f"hpsearch:{key} is missing")
         for key in ("settings", "data", "plan", "made", "shared")
     },
+    **{
+        key: ([attribute_lost(key)[0]], f"hpsearch:{key} of '.*' is not in it")
+        for key in ("plain", "textbook", "minima", "measured")
+    },
+    "trials of a part": (
+        [
+            f"DELETE FROM {table} WHERE study_id = 4 {more}"
+            for table, more in (("trials", ""), ("study_user_attributes", "AND key = 'hpsearch:trials'"))
+        ],
+        "hpsearch:trials of '.*' is not in it",
+    ),
     **{
         f"{part}, renamed": (
             [f"UPDATE studies SET study_name = study_name || '{end}' WHERE study_name LIKE '{part}'"],
