@@ -34,11 +34,8 @@ FIRST_STEPS = f"""examples:
 {PROGRAM} COMMAND --help lists a command's options, with examples.
 Studies that come along: digits, mnist; comparisons: compare-digits,
 compare-mnist, compare-table, compare-optimizers, minima."""
-NO_PLACE = (
-    EACCES,
-    ELOOP,
-    ENAMETOOLONG,
-)  # of paths: one that may not be looked at, goes round in links, or is too long for any file
+# of paths: one that may not be looked at, goes round in links, or is too long for any file
+NO_PLACE = (EACCES, ELOOP, ENAMETOOLONG)
 TYPES = {"int": "a whole number", "float": "a number"}
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
