@@ -34,16 +34,8 @@ from hpsearch.training.engines import will_compile
 from hpsearch.trial import Outcome, TrainingRun, TrialSpec
 
 NOTABLE_IDLE_SHARE = 0.05  # of the slots, that is worth a line
-MODEL_METRICS = (
-    "validation",
-    "search",
-    "fresh",
-    "choice",
-    "refitted",
-    "rows",
-    "test",
-    "baseline",
-)  # of the result, that go with the model
+# of the result, that go with the model
+MODEL_METRICS = ("validation", "search", "fresh", "choice", "refitted", "rows", "test", "baseline")
 
 
 def run_study(study: OpenStudy, engine: Engine, observer: Observer = SILENT) -> dict[str, Any]:

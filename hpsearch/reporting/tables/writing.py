@@ -12,16 +12,8 @@ from hpsearch.locales import ENGLISH, Texts
 from hpsearch.reporting.formatting import MetricFormat, duration, number, visible
 from hpsearch.reporting.tables import TABLES, Column, Frames
 
-METRIC_COLUMNS = (
-    "value",
-    "metric",
-    "standard_error",
-    "value_low",
-    "value_high",
-    "best",
-    "best_value",
-    "median_value",
-)  # read as the metric is
+# read as the metric is
+METRIC_COLUMNS = ("value", "metric", "standard_error", "value_low", "value_high", "best", "best_value", "median_value")
 TIME_COLUMNS = ("seconds", "started", "start", "end", "median_seconds")
 PLAIN_COLUMNS = ("trial", "rank", "repeats", "evaluation", "seed")  # numbers without a separator of thousands
 
