@@ -174,8 +174,7 @@ class StudyWriter:
 
     def write_contents(self) -> None:
         """Store which tables this comparison, now whole, and each of its parts have, so that one that is lost is noticed."""
-        for writer in (self, *self._parts):
-            writer._write_trials()
+        self._write_all_trials()
         self.flush()
         with reading_errors(self.thread.url):
             contents = self.thread.retry.call(lambda: contents_of(self.storage, self.study_id))
@@ -223,15 +222,19 @@ class StudyWriter:
         """Write what is left, give the lease back and close the storage."""
         lease = self.thread.lease
         try:
-            self.flush()
-            for writer in (self, *self._parts):
-                writer._write_trials()
+            self._write_all_trials()
             if self.complete and lease is not None:
                 self.flush()
                 settings = settings_checksum(self.read_attribute("settings"))
                 self.write_attribute("complete", {"by": lease.ticket.who, "settings": settings})
         finally:
             self.thread.close()
+
+    def _write_all_trials(self) -> None:
+        """Store the counts of this study's and its parts' trials, once these are written and have their checksums."""
+        self.flush()
+        for writer in (self, *self._parts):
+            writer._write_trials()
 
     def _write_trials(self) -> None:
         """Store how many trials have ended, from the first on, with the checksums of all, where these are more than are stored."""
