@@ -61,21 +61,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Stopped as stopped:
         _say_stopped(str(stopped), left.again, given, language)
         return stopped.status
-    except HpsearchError as error:
-        if options.debug:
-            print(masked(traceback.format_exc()), file=sys.stderr, end="")
-        return refuse(error, language)
-    except OSError as error:
-        if error.errno not in NO_PLACE or error.filename is None:
+    except (HpsearchError, OSError) as error:
+        told = _of_a_path(error) if isinstance(error, OSError) else error
+        if told is None:
             raise
         if options.debug:
             print(masked(traceback.format_exc()), file=sys.stderr, end="")
-        place = shown(str(error.filename), LONGEST_PLACE)
-        return refuse(UserError(f"{place}: {error.strerror}. Give another path."), language)
+        return refuse(told, language)
     except KeyboardInterrupt:
         _say_stopped("stopped at once" if left == RESUMES else left.sentence, left.again, given, language)
         return 130
     return 0
+
+
+def _of_a_path(error: OSError) -> UserError | None:
+    """Return the error about a path that no file can have; None where it is about something else."""
+    if error.errno not in NO_PLACE or error.filename is None:
+        return None
+    return UserError(f"{shown(str(error.filename), LONGEST_PLACE)}: {error.strerror}. Give another path.")
 
 
 def refuse(error: HpsearchError, language: str = "en") -> int:

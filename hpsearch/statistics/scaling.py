@@ -169,6 +169,7 @@ def _bracket(sizes: Array, centred: Array, known: Array, grid: Array) -> tuple[A
     weights = sets.T.astype(np.float64)
     spread = weights @ shape**2 - (weights @ shape) ** 2 / np.maximum(weights.sum(1, keepdims=True), 1)  # [P, G]
     squares = centred.T @ (-2 * shape)  # [R, G]
+    # Mostly all are known: one row for all bootstrap samples takes 2 to 4 ms, a copy for each of 2,000 takes 8.
     squares += spread[of_row] if len(spread) > 1 else spread
     best = np.argmin(squares, axis=1)  # [R]
     return grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, len(grid) - 1)]

@@ -184,10 +184,11 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     check_tables(attributes, has_trials=False)
     check_identity(storage, study_id, attributes)
     plan = read_table(attributes, "plan")
-    names = [study.study_name for study in storage.get_all_studies()]
+    studies = {study.study_name: study.user_attrs for study in storage.get_all_studies()}
+    names = list(studies)
     parts = [part for part in names if part.startswith(f"{name}/")]
     arm_names = [part for part in parts if not _is_stage(part)]
-    _check_parts(storage, name, attributes)
+    _check_parts(storage, name, studies)
     arms = [_arm(storage, names, arm, plan.get("arms", {}).get(arm, {})) for arm in arm_names]
     order = list(dict.fromkeys(arm.optimizer for arm in arms))
     return ComparisonRecord(
@@ -207,13 +208,15 @@ def _comparison(storage: BaseStorage, study_id: int) -> ComparisonRecord:
     )
 
 
-def _check_parts(storage: BaseStorage, comparison: str, attributes: Mapping[str, Any]) -> None:
+def _check_parts(storage: BaseStorage, comparison: str, studies: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse a comparison that has lost a part, or one of whose parts has another name than it was given.
+
+    `studies` are the attributes of all studies of the storage, by name.
 
     Raises:
         StorageError: it is damaged.
     """
-    studies = {study.study_name: study.user_attrs for study in storage.get_all_studies()}
+    attributes = studies[comparison]
     for name, own in studies.items():
         if part_of(own) == comparison:
             check_identity(storage, storage.get_study_id_from_name(name), own)
@@ -286,7 +289,7 @@ def _winner(storage: BaseStorage, name: str, edge: str | None) -> WinnerRecord:
 
 def _names(storage: BaseStorage) -> list[str]:
     """Return the names of a storage's studies, without leases and the parts of comparisons."""
-    names = [study.study_name for study in storage.get_all_studies() if not _is_part(study.user_attrs)]
+    names = [study.study_name for study in storage.get_all_studies() if not part_of(study.user_attrs)]
     leases = {LEASE + name for name in names}
     return [candidate for candidate in names if candidate not in leases]
 
@@ -299,11 +302,6 @@ def _find(storage: BaseStorage, url: str, name: str | None) -> int:
         problem = f"no study '{name}'" if name else f"{len(names)} studies"
         raise UserError(f"{problem} in {masked(url)}. Name one with --study. {suggestion(name or '', names)}")
     return storage.get_study_id_from_name(name)
-
-
-def _is_part(attributes: Mapping[str, Any]) -> bool:
-    """Whether a study is a part of a comparison."""
-    return bool(part_of(attributes))
 
 
 def _direction(storage: BaseStorage, study_id: int) -> str:
